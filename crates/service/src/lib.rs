@@ -1,1 +1,49 @@
 #![doc = include_str!("../README.md")]
+//!
+//! A service is a settings struct and an async function; [`main`] does the rest:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use clap::Parser;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Parser)]
+//! struct Args { #[command(flatten)] common: service::CommonArgs }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Config { log: service::LogConfig, shutdown: service::ShutdownConfig }
+//!
+//! impl service::Settings for Config {
+//!     fn log(&self) -> &service::LogConfig { &self.log }
+//!     fn shutdown(&self) -> &service::ShutdownConfig { &self.shutdown }
+//! }
+//!
+//! async fn run(_config: Config, ctx: service::Context) -> anyhow::Result<()> {
+//!     ctx.shutdown.wait().await;
+//!     Ok(())
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     let args = Args::parse();
+//!     service::main("example", &args.common, &[], run)
+//! }
+//! ```
+
+pub mod admin;
+mod args;
+pub mod config;
+mod context;
+mod health;
+mod logging;
+mod metrics;
+mod process;
+mod shutdown;
+
+pub use args::CommonArgs;
+pub use config::{ConfigError, Override, Settings};
+pub use context::Context;
+pub use health::Health;
+pub use logging::{LogConfig, LogFormat};
+pub use metrics::Metrics;
+pub use process::main;
+pub use shutdown::{Shutdown, ShutdownConfig};
