@@ -1,1 +1,14 @@
 #![doc = include_str!("../README.md")]
+
+mod config;
+pub mod headers;
+mod log_context;
+pub mod partitioner;
+pub mod probe;
+mod properties;
+pub mod topics;
+pub mod transaction;
+
+pub use config::{ConfigError, KafkaConfig};
+pub use log_context::LogContext;
+pub use properties::Properties;

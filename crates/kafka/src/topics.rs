@@ -1,0 +1,380 @@
+//! Topics: created when absent, described, deleted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use models::topics::Topic;
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tracing::{info, warn};
+
+use crate::{ConfigError, KafkaConfig, LogContext};
+
+/// How long one question to the cluster may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a created or deleted topic may take until all can see it.
+const VISIBLE_TIMEOUT: Duration = Duration::from_secs(30);
+const VISIBLE_POLL: Duration = Duration::from_millis(50);
+
+/// A topic to create when absent, with its own configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Name, partitions and replicas.
+    pub topic: &'a Topic,
+    /// Configuration such as `("cleanup.policy", "compact")`; the broker's defaults hold for the rest. It is
+    /// used when the topic is created and never changes an existing one.
+    pub configs: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> From<&'a Topic> for Wanted<'a> {
+    fn from(topic: &'a Topic) -> Self {
+        Self { topic, configs: &[] }
+    }
+}
+
+/// Numbers of partitions by topic name.
+pub type PartitionCounts = BTreeMap<String, i32>;
+
+/// A topic as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The topic's name.
+    pub name: String,
+    /// Its partitions, ordered by number.
+    pub partitions: Vec<PartitionDescription>,
+}
+
+/// A partition as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionDescription {
+    /// The partition's number.
+    pub partition: i32,
+    /// The broker that leads it; -1 if there is none now.
+    pub leader: i32,
+    /// How many replicas it has.
+    pub replicas: usize,
+    /// How many of them are in sync.
+    pub in_sync: usize,
+    /// The offset of the oldest record that is kept.
+    pub low: i64,
+    /// The offset that the next record will get.
+    pub high: i64,
+}
+
+/// What can go wrong with topics.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    /// The configuration can't work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// librdkafka refused the configuration.
+    #[error("creating a Kafka client for {servers}")]
+    Client {
+        /// The bootstrap servers.
+        servers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// The cluster did not answer, or not in time.
+    #[error("asking the Kafka cluster at {servers} for its topics")]
+    Cluster {
+        /// The bootstrap servers.
+        servers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// The cluster refused to create or delete a topic.
+    #[error("could not {action} topic {topic}: {code}")]
+    Refused {
+        /// `create` or `delete`.
+        action: &'static str,
+        /// The topic.
+        topic: String,
+        /// Kafka's reason.
+        code: RDKafkaErrorCode,
+    },
+    /// The cluster accepted it, but the topic did not (dis)appear in time.
+    #[error(
+        "topic {topic} was {action}d, but the cluster does not show it after {VISIBLE_TIMEOUT:?}"
+    )]
+    NotVisible {
+        /// `create` or `delete`.
+        action: &'static str,
+        /// The topic.
+        topic: String,
+    },
+}
+
+impl TopicError {
+    /// Whether the same call can succeed later without any change by the user: the cluster was out of reach
+    /// or busy.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Client { .. } => false,
+            Self::Cluster { source, .. } => source.rdkafka_error_code().is_none_or(may_pass),
+            Self::Refused { code, .. } => may_pass(*code),
+            Self::NotVisible { .. } => true,
+        }
+    }
+}
+
+fn may_pass(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    !matches!(
+        code,
+        Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::SSL
+            | Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::InvalidTopic
+            | Code::InvalidPartitions
+            | Code::InvalidReplicationFactor
+            | Code::InvalidConfig
+            | Code::PolicyViolation
+            | Code::TopicDeletionDisabled
+    )
+}
+
+/// A connection to the cluster for questions about topics. Calls block up to their time-outs.
+struct Cluster {
+    servers: String,
+    admin: AdminClient<LogContext>,
+    // Not the admin client: one that is a producer may create the topics that it asks for.
+    metadata: BaseConsumer<LogContext>,
+}
+
+impl Cluster {
+    fn connect(config: &KafkaConfig) -> Result<Self, TopicError> {
+        let client = config.client()?;
+        let servers = config.bootstrap_servers.clone();
+        let failed = |source| TopicError::Client { servers: servers.clone(), source };
+        let admin = client.create_with_context(LogContext::default()).map_err(failed)?;
+        let metadata = client.create_with_context(LogContext::default()).map_err(failed)?;
+        Ok(Self { servers, admin, metadata })
+    }
+
+    /// Partition counts of all topics that are there.
+    fn partition_counts(&self) -> Result<PartitionCounts, TopicError> {
+        let all = self.metadata.fetch_metadata(None, REQUEST_TIMEOUT);
+        let all = all.map_err(|source| self.failed(source))?;
+        let counted = all.topics().iter().filter(|topic| topic.error().is_none());
+        let counted =
+            counted.map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32));
+        Ok(counted.filter(|(_, count)| *count > 0).collect())
+    }
+
+    fn failed(&self, source: KafkaError) -> TopicError {
+        TopicError::Cluster { servers: self.servers.clone(), source }
+    }
+
+    fn wait_until(
+        &self,
+        action: &'static str,
+        names: &[&str],
+        reached: impl Fn(&PartitionCounts, &str) -> bool,
+    ) -> Result<PartitionCounts, TopicError> {
+        let deadline = Instant::now() + VISIBLE_TIMEOUT;
+        loop {
+            let counts = self.partition_counts()?;
+            let Some(pending) = names.iter().find(|name| !reached(&counts, name)) else {
+                return Ok(counts);
+            };
+            if Instant::now() >= deadline {
+                return Err(TopicError::NotVisible { action, topic: (*pending).to_owned() });
+            }
+            std::thread::sleep(VISIBLE_POLL);
+        }
+    }
+
+    fn describe(&self, name: &str) -> Result<Option<Description>, TopicError> {
+        let all = self.metadata.fetch_metadata(None, REQUEST_TIMEOUT);
+        let all = all.map_err(|source| self.failed(source))?;
+        let Some(topic) = all.topics().iter().find(|topic| topic.name() == name) else {
+            return Ok(None);
+        };
+        let mut partitions = Vec::with_capacity(topic.partitions().len());
+        for metadata in topic.partitions() {
+            let partition = metadata.id();
+            let marks = self.metadata.fetch_watermarks(name, partition, REQUEST_TIMEOUT);
+            let (low, high) = marks.map_err(|source| self.failed(source))?;
+            partitions.push(PartitionDescription {
+                partition,
+                leader: metadata.leader(),
+                replicas: metadata.replicas().len(),
+                in_sync: metadata.isr().len(),
+                low,
+                high,
+            });
+        }
+        partitions.sort_by_key(|partition| partition.partition);
+        Ok(Some(Description { name: name.to_owned(), partitions }))
+    }
+}
+
+/// Runs `work` with a cluster connection where blocking is allowed.
+async fn blocking<T: Send + 'static>(
+    config: &KafkaConfig,
+    work: impl FnOnce(&Cluster) -> Result<T, TopicError> + Send + 'static,
+) -> Result<T, TopicError> {
+    let config = config.clone();
+    let run = move || Cluster::connect(&config).and_then(|cluster| work(&cluster));
+    tokio::task::spawn_blocking(run).await.expect("questions about topics don't panic")
+}
+
+/// The partition counts of all topics of the cluster.
+///
+/// # Errors
+///
+/// [`TopicError`] if the cluster can't be asked.
+pub async fn partition_counts(config: &KafkaConfig) -> Result<PartitionCounts, TopicError> {
+    blocking(config, Cluster::partition_counts).await
+}
+
+/// Creates those of `wanted` that are absent, waits until the cluster shows them all, and says how many
+/// partitions each one has. A topic that is there with another count is used as it is, with a warning.
+///
+/// # Errors
+///
+/// [`TopicError`]; see [`TopicError::is_retriable`] for those where calling again makes sense.
+pub async fn ensure(
+    config: &KafkaConfig,
+    wanted: &[Wanted<'_>],
+) -> Result<PartitionCounts, TopicError> {
+    let cluster = connect(config).await?;
+    let present = ask(&cluster, Cluster::partition_counts).await?;
+    let absent: Vec<NewTopic<'_>> = wanted
+        .iter()
+        .filter(|wanted| !present.contains_key(&wanted.topic.name))
+        .map(new_topic)
+        .collect();
+    if !absent.is_empty() {
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let results = cluster.admin.create_topics(&absent, &options).await;
+        let results = results.map_err(|source| cluster.failed(source))?;
+        check(results, "create", RDKafkaErrorCode::TopicAlreadyExists)?;
+    }
+    let names: Vec<String> = wanted.iter().map(|wanted| wanted.topic.name.clone()).collect();
+    let counts = ask(&cluster, move |cluster| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        cluster.wait_until("create", &names, PartitionCounts::contains_key)
+    })
+    .await?;
+    let mut result = PartitionCounts::new();
+    for Wanted { topic, .. } in wanted {
+        let count = counts[&topic.name];
+        if count != topic.partitions {
+            warn!(
+                topic = topic.name,
+                configured = topic.partitions,
+                actual = count,
+                "topic exists with another number of partitions; using it as it is"
+            );
+        } else if !present.contains_key(&topic.name) {
+            info!(topic = topic.name, partitions = count, "topic created");
+        }
+        result.insert(topic.name.clone(), count);
+    }
+    Ok(result)
+}
+
+fn new_topic<'a>(wanted: &'a Wanted<'a>) -> NewTopic<'a> {
+    let Wanted { topic, configs } = wanted;
+    let replication = TopicReplication::Fixed(topic.replicas);
+    let new = NewTopic::new(&topic.name, topic.partitions, replication);
+    configs.iter().fold(new, |new, (key, value)| new.set(key, value))
+}
+
+fn check(
+    results: Vec<TopicResult>,
+    action: &'static str,
+    harmless: RDKafkaErrorCode,
+) -> Result<(), TopicError> {
+    for result in results {
+        if let Err((topic, code)) = result
+            && code != harmless
+        {
+            return Err(TopicError::Refused { action, topic, code });
+        }
+    }
+    Ok(())
+}
+
+/// Describes those of `names` that exist, in that order.
+///
+/// # Errors
+///
+/// [`TopicError`] if the cluster can't be asked.
+pub async fn describe(
+    config: &KafkaConfig,
+    names: &[&str],
+) -> Result<Vec<Description>, TopicError> {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    blocking(config, move |cluster| {
+        names.iter().filter_map(|name| cluster.describe(name).transpose()).collect()
+    })
+    .await
+}
+
+/// Deletes those of `names` that exist and waits until the cluster doesn't show them any more.
+///
+/// # Errors
+///
+/// [`TopicError`] if the cluster can't be asked or refuses.
+pub async fn delete(config: &KafkaConfig, names: &[&str]) -> Result<(), TopicError> {
+    let cluster = connect(config).await?;
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+    let results = cluster.admin.delete_topics(names, &options).await;
+    let results = results.map_err(|source| cluster.failed(source))?;
+    check(results, "delete", RDKafkaErrorCode::UnknownTopicOrPartition)?;
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    ask(&cluster, move |cluster| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        cluster.wait_until("delete", &names, |counts, name| !counts.contains_key(name))
+    })
+    .await?;
+    Ok(())
+}
+
+/// Deletes the records of each partition of `topic` that lie before the given offset.
+///
+/// # Errors
+///
+/// [`TopicError`] if the cluster can't be asked or refuses.
+pub async fn delete_records_before(
+    config: &KafkaConfig,
+    topic: &str,
+    offsets: &[(i32, i64)],
+) -> Result<(), TopicError> {
+    let cluster = connect(config).await?;
+    let mut list = TopicPartitionList::new();
+    for &(partition, offset) in offsets {
+        list.add_partition_offset(topic, partition, rdkafka::Offset::Offset(offset))
+            .expect("an offset is not negative");
+    }
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+    let result = cluster.admin.delete_records(&list, &options).await;
+    let result = result.map_err(|source| cluster.failed(source))?;
+    for element in result.elements() {
+        element.error().map_err(|source| cluster.failed(source))?;
+    }
+    Ok(())
+}
+
+async fn connect(config: &KafkaConfig) -> Result<Arc<Cluster>, TopicError> {
+    let config = config.clone();
+    let connect = move || Cluster::connect(&config).map(Arc::new);
+    tokio::task::spawn_blocking(connect).await.expect("connecting doesn't panic")
+}
+
+async fn ask<T: Send + 'static>(
+    cluster: &Arc<Cluster>,
+    question: impl FnOnce(&Cluster) -> Result<T, TopicError> + Send + 'static,
+) -> Result<T, TopicError> {
+    let cluster = Arc::clone(cluster);
+    let asked = tokio::task::spawn_blocking(move || question(&cluster));
+    asked.await.expect("questions about topics don't panic")
+}

@@ -1,0 +1,233 @@
+//! The steps of a transaction, with errors that say what to do next.
+//!
+//! All calls block; they belong on a thread of their own.
+
+use std::time::{Duration, Instant};
+
+use models::Partition;
+use rdkafka::ClientConfig;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::LogContext;
+
+/// What an error of a transaction leaves to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing is decided yet; the same call can be made again.
+    Retry,
+    /// The transaction must be aborted; after that the producer can begin another one.
+    Abort,
+    /// The producer is of no use any more: another one has taken its transactional id (fenced), or it failed
+    /// for good. A new one has to be made.
+    Recreate,
+}
+
+/// An error in one of the steps of a transaction.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {step}: {source}")]
+pub struct TransactionError {
+    /// What was being done, e.g. `commit the transaction`.
+    pub step: &'static str,
+    /// What it leaves to do.
+    pub remedy: Remedy,
+    /// What librdkafka says.
+    pub source: KafkaError,
+}
+
+impl TransactionError {
+    /// Whether another producer has taken over the transactional id.
+    pub fn is_fenced(&self) -> bool {
+        let code = self.source.rdkafka_error_code();
+        matches!(code, Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch))
+    }
+}
+
+/// Reads both flags of a transactional error: one may be fatal *and* ask for an abort, and one that is
+/// neither retriable nor abortable leaves the producer in a state that nobody knows.
+fn remedy(error: &KafkaError) -> Remedy {
+    match error {
+        KafkaError::Transaction(error) if error.is_fatal() => Remedy::Recreate,
+        KafkaError::Transaction(error) if error.txn_requires_abort() => Remedy::Abort,
+        KafkaError::Transaction(error) if error.is_retriable() => Remedy::Retry,
+        KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => Remedy::Retry,
+        KafkaError::MessageProduction(code) => match code {
+            Code::QueueFull => Remedy::Retry,
+            Code::Fatal | Code::Fenced | Code::ProducerFenced => Remedy::Recreate,
+            // Refused in the present state: the transaction has already failed.
+            _ => Remedy::Abort,
+        },
+        _ => Remedy::Recreate,
+    }
+}
+
+/// A record to write in a transaction.
+#[derive(Debug, Default)]
+pub struct Record<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition; the producer leaves nothing to librdkafka's partitioner.
+    pub partition: Partition,
+    /// The key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// The value; none for a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds since the Unix epoch; now if absent.
+    pub timestamp_ms: Option<i64>,
+    /// Headers, if it has some.
+    pub headers: Option<OwnedHeaders>,
+}
+
+/// A producer that writes in transactions.
+pub struct TransactionalProducer {
+    producer: BaseProducer<LogContext>,
+    timeout: Duration,
+}
+
+/// How long a poll may wait for librdkafka to send what is in flight.
+const POLL: Duration = Duration::from_millis(1);
+
+impl TransactionalProducer {
+    /// A producer with this transactional id, on top of `config`. `timeout` bounds each of its calls.
+    ///
+    /// # Errors
+    ///
+    /// What librdkafka says about the configuration.
+    pub fn new(
+        config: &ClientConfig,
+        transactional_id: &str,
+        timeout: Duration,
+    ) -> Result<Self, KafkaError> {
+        let mut config = config.clone();
+        config.set("transactional.id", transactional_id);
+        config.set("enable.idempotence", "true");
+        // A successful delivery tells nothing that the commit doesn't.
+        config.set("delivery.report.only.error", "true");
+        let producer = config.create_with_context(LogContext::default())?;
+        Ok(Self { producer, timeout })
+    }
+
+    /// Takes over the transactional id: aborts what an earlier producer left open, and fences it.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`].
+    pub fn init(&self) -> Result<(), TransactionError> {
+        done("take over the transactional id", self.producer.init_transactions(self.timeout))
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`].
+    pub fn begin(&self) -> Result<(), TransactionError> {
+        done("begin a transaction", self.producer.begin_transaction())
+    }
+
+    /// Adds a record to the transaction. Waits while the local queue is full.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`]; [`Remedy::Retry`] if the queue stays full for the whole time-out.
+    pub fn send(&self, record: Record<'_>) -> Result<(), TransactionError> {
+        let mut base = BaseRecord::<[u8], [u8]>::to(record.topic).partition(record.partition);
+        base.key = record.key;
+        base.payload = record.value;
+        base.timestamp = record.timestamp_ms;
+        base.headers = record.headers;
+        let mut full_since = None;
+        loop {
+            match self.producer.send(base) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(Code::QueueFull), back))
+                    if full_since.get_or_insert_with(Instant::now).elapsed() < self.timeout =>
+                {
+                    base = back;
+                    self.producer.poll(POLL);
+                }
+                Err((source, _)) => return done("write a record", Err(source)),
+            }
+        }
+    }
+
+    /// Adds consumed offsets to the transaction, fenced by the consumer's group membership.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`].
+    pub fn send_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), TransactionError> {
+        let sent = self.producer.send_offsets_to_transaction(offsets, group, self.timeout);
+        done("add the consumed offsets to the transaction", sent)
+    }
+
+    /// Commits the transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`]. With [`Remedy::Retry`] the outcome is open: only another commit tells.
+    pub fn commit(&self) -> Result<(), TransactionError> {
+        let deadline = Instant::now() + self.timeout;
+        // commit_transaction() would wait for records in flight too, but in steps of 100 ms.
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(POLL);
+        }
+        done("commit the transaction", self.producer.commit_transaction(self.timeout))
+    }
+
+    /// Aborts the transaction; what was written in it will not be seen by read_committed consumers.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`].
+    pub fn abort(&self) -> Result<(), TransactionError> {
+        done("abort the transaction", self.producer.abort_transaction(self.timeout))
+    }
+
+    /// Serves what librdkafka has to report. To be called now and then when nothing else is.
+    pub fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Records that are queued or on their way.
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.producer.in_flight_count()).unwrap_or_default()
+    }
+
+    /// The first error of a delivery since the last call: the cause behind an abort.
+    pub fn take_delivery_error(&self) -> Option<KafkaError> {
+        self.producer.context().take_delivery_error()
+    }
+}
+
+fn done(step: &'static str, result: Result<(), KafkaError>) -> Result<(), TransactionError> {
+    result.map_err(|source| TransactionError { step, remedy: remedy(&source), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_single_records_have_their_remedy() {
+        let cases = [
+            (KafkaError::MessageProduction(Code::QueueFull), Remedy::Retry),
+            (KafkaError::MessageProduction(Code::State), Remedy::Abort),
+            (KafkaError::MessageProduction(Code::Fenced), Remedy::Recreate),
+            (KafkaError::MessageProduction(Code::Fatal), Remedy::Recreate),
+            (KafkaError::Flush(Code::OperationTimedOut), Remedy::Retry),
+            (KafkaError::Canceled, Remedy::Recreate),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(remedy(&error), expected, "{error}");
+        }
+    }
+}
