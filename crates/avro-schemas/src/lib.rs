@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+
+mod cache;
+mod decode;
+mod encode;
+mod record;
+pub mod registry;
+mod wire;
+
+pub use cache::{Decoded, ReadError, SchemaCache};
+pub use decode::{DecodeError, WriterSchema};
+pub use encode::{EncodeError, Encoder};
+pub use record::{Record, RecordType};
+pub use registry::{RegistryClient, RegistryConfig, RegistryError};
+pub use wire::{FrameError, HEADER_BYTES, SchemaId, frame};

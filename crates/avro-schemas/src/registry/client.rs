@@ -1,0 +1,237 @@
+//! Asking the registry, again if need be.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_schema_by_id, post_schema,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
+use tracing::debug;
+
+use super::config::RegistryConfig;
+use super::error::{Failure, RegistryError};
+use crate::decode::WriterSchema;
+use crate::record::RecordType;
+use crate::wire::SchemaId;
+
+/// Any schema: whether it is there or not, a registry that says so can answer for rows, too.
+const PROBE: SchemaId = SchemaId::new(1);
+
+/// A connection pool to one registry. Remembers nothing: see [`SchemaCache`](crate::SchemaCache). Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RegistryClient {
+    config: RegistryConfig,
+    settings: SrSettings,
+}
+
+impl RegistryClient {
+    /// A client for the registry of `config`. Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Config`] if the address or the credentials can't be used.
+    pub fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
+        let mut config = config.clone();
+        config.url = address(&config.url)?;
+        let mut builder = SrSettings::new_builder(config.url.clone());
+        builder.set_timeout(config.timeout);
+        if let Some(secret) = &config.basic_auth {
+            let (user, password) = secret.expose().split_once(':').ok_or_else(|| {
+                let why = "expected user:password (the value has no colon)".to_owned();
+                RegistryError::Config { key: "basic_auth", why }
+            })?;
+            builder.set_basic_authorization(user, Some(password));
+        }
+        let settings = builder.build().map_err(|error| RegistryError::Config {
+            key: "url",
+            why: format!("cannot set up HTTP: {error}"),
+        })?;
+        Ok(Self { config, settings })
+    }
+
+    /// The registry's address, without credentials.
+    pub fn url(&self) -> &str {
+        &self.config.url
+    }
+
+    /// Registers the schema of `record` as the next version of `subject`, or finds it there.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Refused`] if the subject's compatibility rule forbids it; the outages.
+    pub async fn register(
+        &self,
+        subject: &str,
+        record: RecordType,
+    ) -> Result<SchemaId, RegistryError> {
+        let asked = format!("register {} for subject {subject}", record.full_name());
+        let registered = self
+            .ask(&asked, self.config.retries, async || {
+                let schema = SuppliedSchema::new(
+                    Some(record.full_name().to_owned()),
+                    SchemaType::Avro,
+                    record.schema_json().to_owned(),
+                );
+                post_schema(&self.settings, subject.to_owned(), schema).await
+            })
+            .await;
+        match registered {
+            Ok(schema) => Ok(SchemaId::new(schema.id)),
+            Err((Failure::NotFound, _)) => {
+                let answer = "404 Not Found".to_owned();
+                Err(RegistryError::NotARegistry { asked, url: self.config.url.clone(), answer })
+            }
+            Err((failure, attempts)) => Err(self.error(asked, failure, attempts)),
+        }
+    }
+
+    /// The schema that the registry knows as `id`. One that is no usable Avro schema is no error here, but when
+    /// something is decoded with it.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::UnknownId`] if the registry has none; the outages.
+    pub async fn schema(&self, id: SchemaId) -> Result<WriterSchema, RegistryError> {
+        let asked = format!("get schema {id}");
+        let found = self
+            .ask(&asked, self.config.retries, async || {
+                get_schema_by_id(id.get(), &self.settings).await
+            })
+            .await;
+        let schema = match found {
+            Ok(schema) => schema,
+            Err((Failure::NotFound, _)) => {
+                return Err(RegistryError::UnknownId { id, url: self.config.url.clone() });
+            }
+            Err((failure, attempts)) => return Err(self.error(asked, failure, attempts)),
+        };
+        Ok(match schema.schema_type {
+            SchemaType::Avro if schema.references.is_empty() => {
+                WriterSchema::parse(id, &schema.schema)
+            }
+            SchemaType::Avro => WriterSchema::unusable(id, "it refers to other schemas"),
+            other => WriterSchema::unusable(id, format!("its type is {other:?}")),
+        })
+    }
+
+    /// Whether the registry answers, for health checks: one request, no retries.
+    ///
+    /// # Errors
+    ///
+    /// The outages.
+    pub async fn reachable(&self) -> Result<(), RegistryError> {
+        let probe = self
+            .ask("probe", 0, async || get_schema_by_id(PROBE.get(), &self.settings).await)
+            .await;
+        match probe {
+            Ok(_) | Err((Failure::NotFound, _)) => Ok(()),
+            Err((failure, attempts)) => Err(self.error("probe".to_owned(), failure, attempts)),
+        }
+    }
+
+    /// Sends a request until there is an answer that asking again won't change, at most `retries` times more.
+    /// The error comes with the number of attempts.
+    async fn ask<T>(
+        &self,
+        asked: &str,
+        retries: u32,
+        request: impl AsyncFn() -> Result<T, SRCError>,
+    ) -> Result<T, (Failure, u32)> {
+        let mut attempt = 0;
+        loop {
+            let failure = match request().await {
+                Ok(value) => return Ok(value),
+                Err(error) => Failure::of(&error),
+            };
+            match failure {
+                Failure::Retry { answer } if attempt < retries => {
+                    let pause = jittered(self.config.pause(attempt));
+                    debug!(
+                        asked,
+                        url = self.config.url,
+                        answer,
+                        ?pause,
+                        "asking the registry again"
+                    );
+                    tokio::time::sleep(pause).await;
+                    attempt += 1;
+                }
+                failure => return Err((failure, attempt + 1)),
+            }
+        }
+    }
+
+    fn error(&self, asked: String, failure: Failure, attempts: u32) -> RegistryError {
+        let url = self.config.url.clone();
+        match failure {
+            Failure::Retry { answer } => {
+                RegistryError::Unavailable { asked, url, attempts, answer }
+            }
+            Failure::Denied { answer } => RegistryError::Denied { asked, url, answer },
+            Failure::NotARegistry { answer } => RegistryError::NotARegistry { asked, url, answer },
+            Failure::Refused { answer } => RegistryError::Refused { asked, url, answer },
+            Failure::NotFound => {
+                RegistryError::NotARegistry { asked, url, answer: "404 Not Found".to_owned() }
+            }
+        }
+    }
+}
+
+/// Checks an address and takes the slash off its end, which the paths bring along.
+fn address(url: &str) -> Result<String, RegistryError> {
+    let wrong = |why: String| RegistryError::Config { key: "url", why };
+    let parsed = Url::parse(url).map_err(|error| wrong(format!("not an address: {error}")))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(wrong(format!("expected http or https, not {}", parsed.scheme())));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(wrong("credentials belong into basic_auth, not into the address".to_owned()));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(wrong("an address with a path at most, without ? or #".to_owned()));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// Between half of `pause` and all of it, so that many clients don't come back at once.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_and_keep_their_path() {
+        let cases = [
+            ("http://localhost:8081", Some("http://localhost:8081")),
+            ("http://localhost:8081/", Some("http://localhost:8081")),
+            ("https://sr.example/apis/ccompat/v7/", Some("https://sr.example/apis/ccompat/v7")),
+            ("localhost:8081", None),
+            ("sr.example", None),
+            ("ftp://sr.example", None),
+            ("http://user:hunter2@sr.example", None),
+            ("http://sr.example/?a=b", None),
+        ];
+        for (url, expected) in cases {
+            let result = address(url);
+            assert_eq!(result.as_deref().ok(), expected, "{url}: {result:?}");
+            if let Err(error) = result {
+                assert!(!error.to_string().contains("hunter2"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn credentials_without_a_colon_are_refused_without_showing_them() {
+        let config = RegistryConfig {
+            basic_auth: Some(models::secret::Secret::new("hunter2")),
+            ..RegistryConfig::default()
+        };
+        let error = RegistryClient::new(&config).expect_err("no colon").to_string();
+        assert!(error.contains("basic_auth") && !error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,191 @@
+//! Rows that were written with another version of a schema.
+
+mod samples;
+
+use apache_avro::Schema;
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use avro_schemas::{DecodeError, Record, WriterSchema};
+use models::records::{DriverEarning, Trip, UnmatchedTrip};
+use samples::ID;
+
+/// A `DriverEarning` whose schema has the fields `fields`, each with its value.
+fn written(fields: &[(&str, Value)]) -> (WriterSchema, Vec<u8>) {
+    let (definitions, values): (Vec<_>, Vec<_>) = fields
+        .iter()
+        .map(|(field, value)| {
+            let parsed: serde_json::Value = serde_json::from_str(field).expect("a field in JSON");
+            (*field, (parsed["name"].as_str().expect("a name").to_owned(), value.clone()))
+        })
+        .unzip();
+    let json = format!(
+        r#"{{"type": "record", "name": "DriverEarning", "namespace": "com.example", "fields": [{}]}}"#,
+        definitions.join(",")
+    );
+    let schema = Schema::parse_str(&json).expect("Avro");
+    let writer = GenericDatumWriter::builder(&schema).build().expect("self-contained");
+    let bytes = writer.write_value_to_vec(Value::Record(values)).expect("values fit");
+    (WriterSchema::parse(ID, &json), bytes)
+}
+
+const DRIVER: &str = r#"{"name": "driver_id", "type": "string"}"#;
+const TRIP: &str = r#"{"name": "trip_id", "type": "string"}"#;
+const EARNINGS: &str = r#"{"name": "earnings_from_trip", "type": "double"}"#;
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+#[test]
+fn other_versions_of_a_schema_give_our_record() {
+    let cases: [(&str, Vec<(&str, Value)>); 6] = [
+        (
+            "the same",
+            vec![(DRIVER, text("d1")), (TRIP, text("t1")), (EARNINGS, Value::Double(2.5))],
+        ),
+        (
+            "reordered",
+            vec![(EARNINGS, Value::Double(2.5)), (TRIP, text("t1")), (DRIVER, text("d1"))],
+        ),
+        (
+            "a field that we don't have",
+            vec![
+                (
+                    r#"{"name": "tip", "type": ["null", "double"]}"#,
+                    Value::Union(1, Value::Double(1.0).into()),
+                ),
+                (DRIVER, text("d1")),
+                (TRIP, text("t1")),
+                (EARNINGS, Value::Double(2.5)),
+            ],
+        ),
+        (
+            "a narrower number",
+            vec![
+                (DRIVER, text("d1")),
+                (TRIP, text("t1")),
+                (r#"{"name": "earnings_from_trip", "type": "float"}"#, Value::Float(2.5)),
+            ],
+        ),
+        (
+            "nullable, but not null",
+            vec![
+                (
+                    r#"{"name": "driver_id", "type": ["null", "string"]}"#,
+                    Value::Union(1, text("d1").into()),
+                ),
+                (TRIP, text("t1")),
+                (EARNINGS, Value::Double(2.5)),
+            ],
+        ),
+        (
+            "bytes instead of text",
+            vec![
+                (r#"{"name": "driver_id", "type": "bytes"}"#, Value::Bytes(b"d1".to_vec())),
+                (TRIP, text("t1")),
+                (EARNINGS, Value::Double(2.5)),
+            ],
+        ),
+    ];
+    for (case, fields) in cases {
+        let (schema, bytes) = written(&fields);
+        assert_eq!(schema.decode(&bytes), Ok(samples::driver_earning()), "{case}");
+    }
+}
+
+#[test]
+fn a_version_that_lacks_something_says_which_field() {
+    let cases: [(&str, Vec<(&str, Value)>, &str, &str); 3] = [
+        (
+            "a field without default is missing",
+            vec![(DRIVER, text("d1")), (EARNINGS, Value::Double(2.5))],
+            "trip_id",
+            "it wasn't written and has no default",
+        ),
+        (
+            "another type",
+            vec![
+                (DRIVER, text("d1")),
+                (TRIP, text("t1")),
+                (r#"{"name": "earnings_from_trip", "type": "boolean"}"#, Value::Boolean(true)),
+            ],
+            "earnings_from_trip",
+            "",
+        ),
+        (
+            "null where we need a value",
+            vec![
+                (
+                    r#"{"name": "driver_id", "type": ["null", "string"]}"#,
+                    Value::Union(0, Value::Null.into()),
+                ),
+                (TRIP, text("t1")),
+                (EARNINGS, Value::Double(2.5)),
+            ],
+            "driver_id",
+            "",
+        ),
+    ];
+    for (case, fields, guilty, reason) in cases {
+        let (schema, bytes) = written(&fields);
+        match schema.decode::<DriverEarning>(&bytes) {
+            Err(DecodeError::Incompatible { field, why, .. }) => {
+                assert_eq!(field, guilty, "{case}: {why}");
+                assert!(why.contains(reason), "{case}: {why}");
+            }
+            other => panic!("{case}: {other:?}"),
+        }
+    }
+}
+
+/// A trip as an older producer might write it: without the nullable times.
+#[test]
+fn a_missing_field_with_default_is_its_default() {
+    let json = Trip::TYPE.schema_json();
+    let fields_end = json.find(r#"{"name": "start_time""#).expect("the first nullable field");
+    let json = format!("{}]}}", json[..fields_end].trim_end().trim_end_matches(','));
+    let bytes = samples::datum(&samples::trip());
+    let bytes = &bytes[..bytes.len() - 4];
+    let expected = Trip { start_time: None, completion_time: None, ..samples::trip() };
+    assert_eq!(WriterSchema::parse(ID, &json).decode(bytes), Ok(expected));
+}
+
+#[test]
+fn documentation_and_layout_of_a_schema_don_t_matter() {
+    let mut schema: serde_json::Value =
+        serde_json::from_str(UnmatchedTrip::TYPE.schema_json()).expect("JSON");
+    schema["doc"] = "Something else.".into();
+    let json = schema.to_string();
+    let bytes = samples::datum(&samples::unmatched());
+    let schema = WriterSchema::parse(ID, &json);
+    assert_eq!(schema.decode(&bytes), Ok(samples::unmatched()));
+    assert_eq!(
+        format!("{schema:?}"),
+        "WriterSchema { id: SchemaId(1), schema: \"com.example.UnmatchedTrip\" }"
+    );
+}
+
+#[test]
+fn a_nested_record_is_resolved_too() {
+    let json = UnmatchedTrip::TYPE.schema_json();
+    let renumbered = json.replace(
+        r#"{"name": "watermark", "type": "long""#,
+        r#"{"name": "watermark", "type": "int""#,
+    );
+    assert_ne!(json, renumbered);
+    let bytes = samples::datum(&samples::unmatched());
+    assert_eq!(WriterSchema::parse(ID, &renumbered).decode(&bytes), Ok(samples::unmatched()));
+}
+
+#[test]
+fn values_can_be_looked_at_as_they_were_written() {
+    let tip = r#"{"name": "tip", "type": "int"}"#;
+    let (schema, bytes) =
+        written(&[(TRIP, text("t1")), (tip, Value::Int(3)), (EARNINGS, Value::Double(2.5))]);
+    let json = schema.decode_json(&bytes).expect("well-formed");
+    assert_eq!(json["tip"], 3);
+    let bytes = samples::datum(&samples::unmatched());
+    let schema = WriterSchema::parse(ID, UnmatchedTrip::TYPE.schema_json());
+    let expected = serde_json::to_value(samples::unmatched()).expect("plain values");
+    assert_eq!(schema.decode_json(&bytes), Ok(expected));
+}
