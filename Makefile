@@ -1,0 +1,112 @@
+# Every command one needs, in one place; CI (.ci/run) calls the same ones.
+SHELL := bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Cargo profile of the run targets: `make run-joiner BUILD=release` to measure something.
+BUILD ?= dev
+# More arguments for a run target's program: `make run-scheduler-loop ARGS="--duration 60s"`.
+ARGS ?=
+
+# cargo replaces itself by the program, so that Ctrl-C reaches the program alone.
+# $(call run,package,subcommand)
+run = exec cargo run --quiet --profile $(BUILD) --package $(1) -- --config-dir "$(CURDIR)/config" $(2) $(ARGS)
+
+##@ Kafka
+
+.PHONY: kafka-up
+kafka-up: ## Kafka on localhost:9092, a registry on localhost:8081: by Docker, else on Java
+	@deploy/kafka-up
+
+.PHONY: kafka-jvm-up
+kafka-jvm-up: ## the same, on Java 17 without Docker (KAFKA_PORT, REGISTRY_PORT, KAFKA_DATA_DIR)
+	@deploy/kafka-jvm up
+
+.PHONY: kafka-down
+kafka-down: ## stop what kafka-up started; the data stays
+	@deploy/kafka-down
+
+.PHONY: kafka-status
+kafka-status: ## what is running
+	@deploy/kafka-jvm status
+
+.PHONY: kafka-clean
+kafka-clean: ## stop it and delete the data
+	@deploy/kafka-down --clean
+
+##@ Run (each in its terminal; Ctrl-C ends it; ARGS="..." is handed on, BUILD=release for speed)
+
+.PHONY: run-producer
+run-producer: ## the HTTP API that writes trips, on http://localhost:8001
+	@$(call run,producer-api)
+
+.PHONY: run-joiner
+run-joiner: ## the three-way join
+	@$(call run,joiner)
+
+.PHONY: run-scheduler-loop
+run-scheduler-loop: ## asks the API for 3 trips each 0.1 s
+	@$(call run,scheduler-loop)
+
+.PHONY: run-scheduler-cron
+run-scheduler-cron: ## asks the API for 30 trips each 3 s
+	@$(call run,scheduler-cron)
+
+##@ Look
+
+.PHONY: topics
+topics: ## describe the topics
+	@$(call run,tripctl,topics)
+
+.PHONY: verify
+verify: ## does every trip in the inputs have exactly one fate in the outputs?
+	@$(call run,tripctl,verify)
+
+##@ Develop
+
+.PHONY: build
+build: ## build everything
+	cargo build --workspace --all-targets
+
+.PHONY: test
+test: ## all tests, with a Kafka of their own (ARGS="-p join" for less)
+	@cargo test --no-run $(or $(ARGS),--workspace)
+	@deploy/with-kafka cargo test $(or $(ARGS),--workspace)
+
+.PHONY: fmt
+fmt: ## format the code
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## is it formatted?
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## clippy, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## the crates' documentation, in target/doc; warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+.PHONY: layers
+layers: ## does every crate depend only on what it may?
+	@.ci/layers
+
+.PHONY: deny
+deny: ## licences, sources and known vulnerabilities of the dependencies
+	@.ci/deny
+
+.PHONY: check
+check: ## all of it, as CI does
+	@.ci/run
+
+.PHONY: clean
+clean: ## delete what was built (not Kafka's data: kafka-clean)
+	cargo clean
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
