@@ -1,0 +1,131 @@
+//! Why a request failed, and whether trips may have been produced all the same.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::time::Duration;
+
+/// The outcome of a request that did not bring the trips asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// No connection came about, so the API never saw the request.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// 503: the API refused before it produced anything.
+    #[error("the API is not available (503): {detail}")]
+    Unavailable {
+        /// What the answer said, shortened.
+        detail: String,
+        /// How long the API asks to wait (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
+    /// No complete answer within the time-out.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// The connection broke after the request was sent.
+    #[error("the connection broke: {0}")]
+    ConnectionLost(String),
+    /// Any other status than 200.
+    #[error("the API answered {code}: {detail}")]
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// What the answer said, shortened.
+        detail: String,
+    },
+    /// 200 with something that is not JSON.
+    #[error("the answer is not JSON: {0}")]
+    NotJson(String),
+    /// 200 with JSON that is not an array of trips.
+    #[error("the answer is not an array of trips: {0}")]
+    NotTrips(String),
+    /// 200 with another number of trips than asked for.
+    #[error("asked for {asked} trips, the answer holds {got}")]
+    TripCount {
+        /// How many were asked for.
+        asked: u32,
+        /// How many the answer held.
+        got: u32,
+    },
+}
+
+impl Failure {
+    /// The name under which it is counted: a word, or `http_` and the status.
+    pub fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Failure::Connect(_) => "connect".into(),
+            Failure::Unavailable { .. } => "unavailable".into(),
+            Failure::Timeout(_) => "timeout".into(),
+            Failure::ConnectionLost(_) => "connection_lost".into(),
+            Failure::Status { code, .. } => format!("http_{code}").into(),
+            Failure::NotJson(_) => "not_json".into(),
+            Failure::NotTrips(_) => "not_trips".into(),
+            Failure::TripCount { .. } => "trip_count".into(),
+        }
+    }
+
+    /// Whether the request may be sent again: nothing was produced, and it can succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Failure::Connect(_) | Failure::Unavailable { .. })
+    }
+
+    /// How many trips the failed request for `asked` may have left in Kafka all the same.
+    pub fn uncertain_trips(&self, asked: u32) -> u32 {
+        match self {
+            // 4xx: a request that the API calls wrong is refused before anything is generated.
+            Failure::Connect(_)
+            | Failure::Unavailable { .. }
+            | Failure::Status { code: 400..500, .. } => 0,
+            Failure::TripCount { got, .. } => asked.max(*got),
+            _ => asked,
+        }
+    }
+
+    /// Sorts an error of the HTTP client. `timeout` is the limit that the request had.
+    pub(crate) fn of_transport(err: &reqwest::Error, timeout: Duration) -> Self {
+        if err.is_connect() {
+            Failure::Connect(root_cause(err))
+        } else if err.is_timeout() {
+            Failure::Timeout(timeout)
+        } else {
+            Failure::ConnectionLost(root_cause(err))
+        }
+    }
+}
+
+/// The innermost error's text: `Connection refused (os error 111)` rather than `error sending request`.
+fn root_cause(err: &dyn Error) -> String {
+    let mut innermost = err;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_requests_that_produced_nothing_are_sent_again() {
+        let text = || "x".to_owned();
+        // (failure, counted as, retryable, trips of 5 that may be in Kafka)
+        let cases = [
+            (Failure::Connect(text()), "connect", true, 0),
+            (Failure::Unavailable { detail: text(), retry_after: None }, "unavailable", true, 0),
+            (Failure::Timeout(Duration::from_secs(1)), "timeout", false, 5),
+            (Failure::ConnectionLost(text()), "connection_lost", false, 5),
+            (Failure::Status { code: 502, detail: text() }, "http_502", false, 5),
+            (Failure::Status { code: 504, detail: text() }, "http_504", false, 5),
+            (Failure::Status { code: 422, detail: text() }, "http_422", false, 0),
+            (Failure::NotJson(text()), "not_json", false, 5),
+            (Failure::NotTrips(text()), "not_trips", false, 5),
+            (Failure::TripCount { asked: 5, got: 4 }, "trip_count", false, 5),
+            (Failure::TripCount { asked: 5, got: 7 }, "trip_count", false, 7),
+        ];
+        for (failure, reason, retryable, uncertain) in cases {
+            assert_eq!(failure.reason(), reason);
+            assert_eq!(failure.is_retryable(), retryable, "{failure}");
+            assert_eq!(failure.uncertain_trips(5), uncertain, "{failure}");
+        }
+    }
+}

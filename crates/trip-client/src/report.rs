@@ -1,0 +1,273 @@
+//! What a run was and how it went: as text for people, as JSON for programs.
+
+use std::fmt::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Counts, Timings};
+
+/// The report of one run. [`fmt::Display`] gives the summary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Which scheduler: `scheduler-cron` or `scheduler-loop`.
+    pub scheduler: String,
+    /// Its schedule in words.
+    pub schedule: String,
+    /// Where the requests went.
+    pub endpoint: String,
+    /// When the run began: RFC 3339, UTC.
+    pub started_at: String,
+    /// How long it took, in seconds, the wait for the last answers included.
+    pub seconds: f64,
+    /// What was counted.
+    pub counts: Counts,
+    /// Actual minus intended start of each request.
+    pub lag: Timings,
+    /// From the intended start to the answer, of requests that succeeded. Waiting for a turn counts.
+    pub latency: Timings,
+    /// From the actual start to the answer, of requests that succeeded: what the API alone took.
+    pub service_time: Timings,
+}
+
+/// A run that can't be called a success: requests failed or were cut off. Skipped ticks are no failure: the overrun
+/// policy asked for them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{failed} of {started} requests failed{reasons}{cut_off}{hint}")]
+pub struct RunFailed {
+    started: u64,
+    failed: u64,
+    reasons: String,
+    cut_off: String,
+    hint: String,
+}
+
+/// A report that can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report to {}: {source}", .path.display())]
+pub struct ReportError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Report {
+    /// Whether the run succeeded: every request that started was answered with the trips it asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`RunFailed`] says how many were not, why, and what to look at.
+    pub fn verdict(&self) -> Result<(), RunFailed> {
+        let counts = &self.counts;
+        let failed = counts.failed_total();
+        if failed + counts.cut_off == 0 {
+            return Ok(());
+        }
+        let only_connect = counts.succeeded == 0 && counts.failed.keys().eq(["connect"]);
+        Err(RunFailed {
+            started: counts.started,
+            failed,
+            reasons: in_brackets(counts.failed.iter()),
+            cut_off: match counts.cut_off {
+                0 => String::new(),
+                n => format!(", {n} cut off at the end of the shutdown timeout"),
+            },
+            hint: if only_connect {
+                format!("; does the producer API run at {}?", self.endpoint)
+            } else {
+                String::new()
+            },
+        })
+    }
+
+    /// Makes sure, before a run, that its report can be written: creates the directory and the file.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError`] if that fails.
+    pub fn reserve(path: &Path) -> Result<(), ReportError> {
+        let create = || {
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            OpenOptions::new().create(true).append(true).open(path).map(drop)
+        };
+        create().map_err(|source| ReportError { path: path.to_owned(), source })
+    }
+
+    /// Writes the report as JSON, in place of what is at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError`] if that fails.
+    pub fn write_json(&self, path: &Path) -> Result<(), ReportError> {
+        let write = || {
+            let mut file = BufWriter::new(File::create(path)?);
+            serde_json::to_writer(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.flush()
+        };
+        write().map_err(|source| ReportError { path: path.to_owned(), source })
+    }
+
+    fn trips_per_second(&self) -> f64 {
+        if self.seconds > 0.0 { self.counts.trips.confirmed as f64 / self.seconds } else { 0.0 }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheduler, schedule, endpoint, started_at, seconds, counts, .. } = self;
+        writeln!(f, "{scheduler}: {schedule}")?;
+        writeln!(f, "  to        {endpoint}")?;
+        writeln!(f, "  ran       {seconds:.1} s from {started_at}")?;
+        writeln!(
+            f,
+            "  ticks     {} scheduled = {} started + {} skipped{} + {} dropped at shutdown",
+            counts.scheduled,
+            counts.started,
+            counts.skipped_total(),
+            in_brackets(counts.skipped.iter().map(|(reason, n)| (reason.as_str(), n))),
+            counts.dropped_at_shutdown,
+        )?;
+        writeln!(
+            f,
+            "  requests  {} started = {} succeeded + {} failed{} + {} cut off; {} late, {} retries",
+            counts.started,
+            counts.succeeded,
+            counts.failed_total(),
+            in_brackets(counts.failed.iter()),
+            counts.cut_off,
+            counts.late,
+            counts.retried,
+        )?;
+        writeln!(
+            f,
+            "  trips     {} requested, {} confirmed ({:.1} a second), {} uncertain",
+            counts.trips.requested,
+            counts.trips.confirmed,
+            self.trips_per_second(),
+            counts.trips.uncertain,
+        )?;
+        writeln!(
+            f,
+            "  milliseconds      count      min      p50      p90      p99    p99.9      max"
+        )?;
+        timings_line(f, "start lag", &self.lag)?;
+        timings_line(f, "latency", &self.latency)?;
+        timings_line(f, "service time", &self.service_time)
+    }
+}
+
+fn timings_line(f: &mut fmt::Formatter<'_>, name: &str, timings: &Timings) -> fmt::Result {
+    let mut line = format!("    {name:<12}{:>9}", timings.count());
+    let percentiles = [50.0, 90.0, 99.0, 99.9].map(|percent| timings.percentile(percent));
+    for duration in [timings.min()].into_iter().chain(percentiles).chain([timings.max()]) {
+        write!(line, "{:>9.2}", millis(duration))?;
+    }
+    writeln!(f, "{line}")
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// ` (connect 3, timeout 1)`; nothing for nothing.
+fn in_brackets<'a, K: fmt::Display>(counts: impl Iterator<Item = (K, &'a u64)>) -> String {
+    let parts: Vec<_> = counts.map(|(name, n)| format!("{name} {n}")).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{Failure, SkipReason, Trips};
+
+    fn report() -> Report {
+        let mut counts = Counts {
+            scheduled: 600,
+            started: 597,
+            dropped_at_shutdown: 1,
+            succeeded: 593,
+            cut_off: 1,
+            retried: 9,
+            late: 2,
+            trips: Trips { requested: 1791, confirmed: 1779, uncertain: 3 },
+            ..Counts::default()
+        };
+        counts.add_skips(SkipReason::InFlightFull, 2);
+        for _ in 0..3 {
+            counts.add_failure(&Failure::Connect("refused".to_owned()), 3);
+        }
+        let mut lag = Timings::default();
+        (1..=597).for_each(|us| lag.record(Duration::from_micros(us)));
+        Report {
+            scheduler: "scheduler-loop".to_owned(),
+            schedule: "3 trips every 100ms".to_owned(),
+            endpoint: "http://localhost:8001/api/generate-multiple-trips".to_owned(),
+            started_at: "2026-11-22T23:13:49.281Z".to_owned(),
+            seconds: 60.04,
+            counts,
+            lag,
+            latency: Timings::default(),
+            service_time: Timings::default(),
+        }
+    }
+
+    #[test]
+    fn the_summary_shows_how_the_counts_add_up() {
+        let want = "\
+scheduler-loop: 3 trips every 100ms
+  to        http://localhost:8001/api/generate-multiple-trips
+  ran       60.0 s from 2026-11-22T23:13:49.281Z
+  ticks     600 scheduled = 597 started + 2 skipped (in_flight_full 2) + 1 dropped at shutdown
+  requests  597 started = 593 succeeded + 3 failed (connect 3) + 1 cut off; 2 late, 9 retries
+  trips     1791 requested, 1779 confirmed (29.6 a second), 3 uncertain
+  milliseconds      count      min      p50      p90      p99    p99.9      max
+    start lag         597     0.00     0.30     0.54     0.59     0.60     0.60
+    latency             0     0.00     0.00     0.00     0.00     0.00     0.00
+    service time        0     0.00     0.00     0.00     0.00     0.00     0.00
+";
+        assert_eq!(report().to_string(), want);
+        report().counts.balance().unwrap();
+    }
+
+    #[test]
+    fn a_run_with_a_failed_request_failed_and_says_what_to_look_at() {
+        assert_eq!(
+            report().verdict().unwrap_err().to_string(),
+            "3 of 597 requests failed (connect 3), 1 cut off at the end of the shutdown timeout"
+        );
+        let mut nothing = report();
+        (nothing.counts.succeeded, nothing.counts.cut_off) = (0, 0);
+        assert_eq!(
+            nothing.verdict().unwrap_err().to_string(),
+            "3 of 597 requests failed (connect 3); does the producer API run at \
+             http://localhost:8001/api/generate-multiple-trips?"
+        );
+        let skips = Report {
+            counts: Counts { failed: BTreeMap::default(), cut_off: 0, ..report().counts },
+            ..report()
+        };
+        assert_eq!(skips.verdict(), Ok(()), "skipped ticks are what the policy asked for");
+    }
+
+    #[test]
+    fn json_brings_the_report_back() {
+        let json = serde_json::to_string(&report()).unwrap();
+        let back: Report = serde_json::from_str(&json).unwrap();
+        assert_eq!(back.counts, report().counts);
+        assert_eq!(back.to_string(), report().to_string());
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_found_before_the_run() {
+        let err = Report::reserve(Path::new("/proc/no/such.json")).unwrap_err().to_string();
+        assert!(err.starts_with("cannot write the report to /proc/no/such.json: "), "{err}");
+    }
+}
