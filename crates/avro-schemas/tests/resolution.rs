@@ -9,6 +9,9 @@ use avro_schemas::{DecodeError, Record, WriterSchema};
 use models::records::{DriverEarning, Trip, UnmatchedTrip};
 use samples::ID;
 
+/// The fields of a schema, each with a value.
+type Fields = Vec<(&'static str, Value)>;
+
 /// A `DriverEarning` whose schema has the fields `fields`, each with its value.
 fn written(fields: &[(&str, Value)]) -> (WriterSchema, Vec<u8>) {
     let (definitions, values): (Vec<_>, Vec<_>) = fields
@@ -38,7 +41,7 @@ fn text(text: &str) -> Value {
 
 #[test]
 fn other_versions_of_a_schema_give_our_record() {
-    let cases: [(&str, Vec<(&str, Value)>); 6] = [
+    let cases: [(&str, Fields); 6] = [
         (
             "the same",
             vec![(DRIVER, text("d1")), (TRIP, text("t1")), (EARNINGS, Value::Double(2.5))],
@@ -95,7 +98,7 @@ fn other_versions_of_a_schema_give_our_record() {
 
 #[test]
 fn a_version_that_lacks_something_says_which_field() {
-    let cases: [(&str, Vec<(&str, Value)>, &str, &str); 3] = [
+    let cases: [(&str, Fields, &str, &str); 3] = [
         (
             "a field without default is missing",
             vec![(DRIVER, text("d1")), (EARNINGS, Value::Double(2.5))],
