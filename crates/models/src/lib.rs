@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod commands;
 pub mod records;
 pub mod secret;
 pub mod topics;
 mod types;
+pub mod validation;
 
 pub use types::{EmptyTripId, EventTime, Partition, Side, TripId};
