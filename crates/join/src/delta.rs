@@ -1,0 +1,119 @@
+//! The form of the state in a changelog (rule 10).
+//!
+//! A [`Changes`] says of some trips what entries they have now, and of the task where its marks and
+//! counts stand. A *delta* names the trips changed since the one before; a *snapshot* names all and
+//! is thereby a delta to an empty task. What the watermark takes away by passing (marks of decided
+//! trips) is not named: applying the delta's watermark takes it away again.
+
+use models::{EventTime, Partition, TripId};
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Held, Span};
+use crate::watermark::{InputMark, Mark};
+use crate::{Counters, Payload};
+
+/// What the state of a task is now, in part (a delta) or as a whole (a snapshot).
+///
+/// To keep records small, `trips` may be spread over several with the same `standing`; all of them
+/// must be applied before the task is used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Changes<P> {
+    /// What there is once a task.
+    pub standing: Standing,
+    /// Trips and all the entries they have now; none if the trip is gone. In no order, each once.
+    pub trips: Vec<TripState<P>>,
+}
+
+/// Two are equal if they say the same, in whatever order of the trips.
+impl<P: PartialEq> PartialEq for Changes<P> {
+    fn eq(&self, other: &Self) -> bool {
+        fn by_id<P>(changes: &Changes<P>) -> Vec<&TripState<P>> {
+            let mut trips: Vec<_> = changes.trips.iter().collect();
+            trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
+            trips
+        }
+        self.standing == other.standing && by_id(self) == by_id(other)
+    }
+}
+
+/// What of a task's state there is only once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The task.
+    pub task: Partition,
+    /// Of how many.
+    pub tasks: Partition,
+    /// Its watermark.
+    pub watermark: EventTime,
+    /// How far each partition that it reads has come.
+    pub inputs: Vec<InputMark>,
+    /// What it has heard from each task; none of itself and of those never heard of.
+    pub heard: Vec<Option<Mark>>,
+    /// How many rows met which fate.
+    pub counters: Counters,
+}
+
+/// One trip in the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TripState<P> {
+    /// The trip.
+    pub trip_id: TripId,
+    /// Its entries, in the order in which they were opened.
+    pub entries: Vec<EntryState<P>>,
+}
+
+impl<P: Payload> TripState<P> {
+    /// About how many bytes it takes in a compact binary encoding: a measure for cutting a long
+    /// list of trips into records.
+    pub fn size_bytes(&self) -> usize {
+        let entries = self.entries.iter().map(|entry| match entry {
+            EntryState::Open(rows) => {
+                4 + rows.iter().flatten().map(|row| 12 + row.payload.size_bytes()).sum::<usize>()
+            }
+            EntryState::Joined(_) | EntryState::Unmatched(_) => 20,
+        });
+        8 + self.trip_id.as_str().len() + entries.sum::<usize>()
+    }
+}
+
+/// One entry in the state (rule 3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryState<P> {
+    /// It waits; these rows it has, in the order of [`Side::ALL`](models::Side::ALL). One or two.
+    Open([Option<Held<P>>; 3]),
+    /// It was joined.
+    Joined(Span),
+    /// It was decided incomplete.
+    Unmatched(Span),
+}
+
+/// Why a changelog can't be taken for the state of this task.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// It belongs to another task, or was written when trips were spread over another number of
+    /// tasks and so had other homes.
+    #[error(
+        "restoring task {task} of {tasks}: the changelog was written by task {written_by} of {written_of}"
+    )]
+    OtherTask {
+        /// The task to restore.
+        task: Partition,
+        /// Of how many.
+        tasks: Partition,
+        /// The task that wrote it.
+        written_by: Partition,
+        /// Of how many.
+        written_of: Partition,
+    },
+    /// An open entry must have one or two rows.
+    #[error("restoring task {task}: trip {trip_id} has an open entry with {rows} rows")]
+    NotOpen {
+        /// The task to restore.
+        task: Partition,
+        /// The trip.
+        trip_id: TripId,
+        /// How many rows the entry has.
+        rows: usize,
+    },
+}

@@ -1,0 +1,161 @@
+//! How a story is told: steps as short texts, and what becomes of them as short texts.
+//!
+//! Times are milliseconds. The window is 10, the grace 2, the idle time 5, unless a story says else.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use join::{
+    Config, Decision, Duplicates, EntryState, Fate, Layout, Mark, Origin, Payload, Row, Task,
+    WallTime,
+};
+use models::{EventTime, Side, TripId};
+use serde::{Deserialize, Serialize};
+
+/// A payload that says which row it came with: `trip@3`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Text(pub(crate) String);
+
+impl Payload for Text {
+    fn size_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+pub(crate) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        window: ms(10),
+        grace: ms(2),
+        idle: ms(5),
+        max_future: ms(20),
+        max_skew: ms(10),
+        duplicates: Duplicates::Drop,
+        max_state_bytes: 1 << 30,
+        changelog: true,
+    }
+}
+
+pub(crate) fn ts(ms: i64) -> EventTime {
+    EventTime::from_millis(ms)
+}
+
+pub(crate) fn at(ms: i64) -> WallTime {
+    WallTime::from_millis(ms)
+}
+
+pub(crate) fn row(trip_id: &str, side: Side, time: i64, partition: i32) -> Row<Text> {
+    Row {
+        trip_id: TripId::new(trip_id).unwrap(),
+        side,
+        ts: Some(ts(time)),
+        payload: Text(format!("{side}@{time}")),
+        origin: Origin { partition, offset: time },
+    }
+}
+
+/// A task that reads nothing itself, so that its watermark is what task 1 says.
+pub(crate) fn fed_by_another(config: &Config) -> Task<Text> {
+    Task::new(config, Layout::new(0, 2, [0, 0, 0]).unwrap()).unwrap()
+}
+
+pub(crate) fn active(time: i64) -> Mark {
+    Mark { at: ts(time), idle: false }
+}
+
+pub(crate) fn idle(time: i64) -> Mark {
+    Mark { at: ts(time), idle: true }
+}
+
+pub(crate) fn side(name: &str) -> Side {
+    Side::ALL.into_iter().find(|side| side.as_str() == name).unwrap()
+}
+
+/// `joined t1 trip@1 driver@2 rider@3 (3)`, the timestamp in brackets.
+pub(crate) fn tell(decision: &Decision<Text>) -> String {
+    match decision {
+        Decision::Joined(joined) => {
+            let rows = joined.payloads.each_ref().map(|text| text.0.as_str()).join(" ");
+            format!("joined {} {rows} ({})", joined.trip_id, joined.ts.as_millis())
+        }
+        Decision::Unmatched(trip) => {
+            let mut rows: Vec<_> =
+                trip.payloads.iter().flatten().map(|text| text.0.clone()).collect();
+            rows.extend(trip.missing().map(|side| format!("no-{side}")));
+            let (rows, time) = (rows.join(" "), trip.ts.as_millis());
+            format!("{} {} {rows} ({time})", trip.reason.as_str(), trip.trip_id)
+        }
+        Decision::Rejected(rejected) => {
+            let (row, reason) = (&rejected.row, rejected.reason.as_str());
+            format!("{reason} {} {}", row.trip_id, row.payload.0)
+        }
+    }
+}
+
+/// All decisions, and the one fate that leaves no decision.
+pub(crate) fn tell_all(fate: Option<Fate>, out: &mut Vec<Decision<Text>>) -> String {
+    let mut told: Vec<_> = out.drain(..).map(|decision| tell(&decision)).collect();
+    if fate == Some(Fate::Duplicate) {
+        told.push("dropped".to_owned());
+    }
+    told.join(", ")
+}
+
+/// The entries as they stand: `t1 open trip@1 driver@2; t2 joined 1..3`.
+pub(crate) fn tell_state(task: &Task<Text>) -> String {
+    let mut trips = task.snapshot().trips;
+    trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
+    let mut told = Vec::new();
+    for trip in trips {
+        for entry in trip.entries {
+            let mut text = trip.trip_id.to_string();
+            match entry {
+                EntryState::Open(rows) => {
+                    text.push_str(" open");
+                    for row in rows.iter().flatten() {
+                        write!(text, " {}", row.payload.0).unwrap();
+                    }
+                }
+                EntryState::Joined(span) => {
+                    let (first, last) = (span.first.as_millis(), span.last.as_millis());
+                    write!(text, " joined {first}..{last}").unwrap();
+                }
+                EntryState::Unmatched(span) => {
+                    let (first, last) = (span.first.as_millis(), span.last.as_millis());
+                    write!(text, " unmatched {first}..{last}").unwrap();
+                }
+            }
+            told.push(text);
+        }
+    }
+    told.join("; ")
+}
+
+/// Tells a story to a task: a step is a row (`t1 driver 12`) or a watermark (`watermark 30`); then
+/// come the decisions and the entries after it.
+pub(crate) fn check(config: &Config, story: &[(&str, &str, &str)]) {
+    let mut task = fed_by_another(config);
+    let mut out = Vec::new();
+    for (number, (step, decisions, state)) in story.iter().enumerate() {
+        let words: Vec<_> = step.split_whitespace().collect();
+        let fate = match words[..] {
+            ["watermark", time] => {
+                let mark = active(time.parse().unwrap());
+                task.on_watermark(1, mark, at(1_000), &mut out);
+                None
+            }
+            [trip_id, name, time] => {
+                let row = row(trip_id, side(name), time.parse().unwrap(), 0);
+                Some(task.on_forwarded_row(row, at(1_000), &mut out))
+            }
+            _ => panic!("no such step: {step}"),
+        };
+        let told = tell_all(fate, &mut out);
+        assert_eq!(told, *decisions, "decisions of step {number}: {step}");
+        assert_eq!(tell_state(&task), *state, "entries after step {number}: {step}");
+        assert!(task.is_balanced(), "rows in and their fates after step {number}: {step}");
+    }
+}
