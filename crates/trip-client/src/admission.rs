@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What becomes of a tick that is due while an earlier request still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Overrun {
     /// It is skipped.
     Skip,
@@ -46,6 +46,14 @@ impl FromStr for Overrun {
             .into_iter()
             .find(|policy| policy.as_str() == text)
             .ok_or_else(|| format!("{text:?} is none of skip, queue, overlap"))
+    }
+}
+
+impl TryFrom<String> for Overrun {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
@@ -181,6 +189,16 @@ mod tests {
         check(Overrun::Queue, 0, 9, "oof", "start1 queue_full idle");
         check(Overrun::Overlap, 9, 2, "ooofo", "start1 start2 in_flight_full idle start4");
         check(Overrun::Overlap, 9, 0, "oo", "start1 in_flight_full");
+    }
+
+    #[test]
+    fn policies_are_read_by_name_and_others_refused_with_the_names() {
+        for policy in Overrun::ALL {
+            assert_eq!(serde_json::to_value(policy).unwrap(), policy.as_str());
+            assert_eq!(serde_json::from_value::<Overrun>(policy.as_str().into()).unwrap(), policy);
+        }
+        let error = serde_json::from_value::<Overrun>("later".into()).unwrap_err();
+        assert_eq!(error.to_string(), "\"later\" is none of skip, queue, overlap");
     }
 
     #[test]

@@ -2,19 +2,22 @@
 
 use std::time::{Duration, SystemTime};
 
-use service::Context;
+use service::{Context, ShutdownConfig};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::meters::Meters;
 use crate::outlook::{Note, Outlook};
 use crate::{
-    Admission, Due, Overrun, Report, Schedule, Sent, SkipReason, Tick, TripClient, Verdict,
+    Admission, ClientConfig, Due, Overrun, Report, Schedule, Sent, SkipReason, Tick, TripClient,
+    Verdict,
 };
 
 /// At most that often a line about progress.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// How much of the time for shutdown is kept for the report.
+const REPORTING: Duration = Duration::from_secs(1);
 /// The name of the readiness check.
 const CHECK: &str = "api";
 
@@ -37,6 +40,30 @@ pub struct Plan {
     pub drain: Duration,
 }
 
+impl Plan {
+    /// A plan for `scheduler` (its name) with a schedule in words, and `[client]` and `[shutdown]` of its settings.
+    ///
+    /// The drain ends a tenth (at most a second) before the service would be cut off as a whole, so that the report
+    /// is still written.
+    pub fn new(
+        scheduler: &'static str,
+        schedule: String,
+        (overrun, queue_limit): (Overrun, usize),
+        client: &ClientConfig,
+        shutdown: &ShutdownConfig,
+    ) -> Self {
+        Self {
+            scheduler,
+            schedule,
+            overrun,
+            queue_limit,
+            max_in_flight: client.max_in_flight,
+            late_after: client.late_after,
+            drain: shutdown.timeout.saturating_sub((shutdown.timeout / 10).min(REPORTING)),
+        }
+    }
+}
+
 /// A request that ended.
 struct Ended {
     tick: Tick,
@@ -55,7 +82,7 @@ pub async fn drive(
     ctx: &Context,
 ) -> Report {
     let mut driver = Driver::new(client, plan, ctx);
-    let mut progress = interval(PROGRESS);
+    let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut over = false;
     while !over || driver.admission.running() > 0 {

@@ -21,6 +21,6 @@ pub use config::{ClientConfig, validate_load};
 pub use counts::{Counts, Trips};
 pub use driver::{Plan, drive};
 pub use failure::Failure;
-pub use report::{Report, ReportError, RunFailed};
+pub use report::{Report, ReportError, RunError, RunFailed};
 pub use schedule::{Due, Extent, Schedule, Tick};
 pub use timings::Timings;

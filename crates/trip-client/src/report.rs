@@ -46,6 +46,17 @@ pub struct RunFailed {
     hint: String,
 }
 
+/// How a run ends other than well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Requests failed.
+    #[error(transparent)]
+    Failed(#[from] RunFailed),
+    /// The report is not where it was asked for.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+}
+
 /// A report that can't be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the report to {}: {source}", .path.display())]
@@ -111,6 +122,21 @@ impl Report {
             file.flush()
         };
         write().map_err(|source| ReportError { path: path.to_owned(), source })
+    }
+
+    /// The end of a run: prints the summary to standard output, writes the JSON to `path` if one is given, and says
+    /// whether the run succeeded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Report::write_json`] and [`Report::verdict`].
+    pub fn conclude(&self, path: Option<&Path>) -> Result<(), RunError> {
+        // A reader that went away is no reason to fail the run.
+        let _ = io::stdout().write_all(self.to_string().as_bytes());
+        if let Some(path) = path {
+            self.write_json(path)?;
+        }
+        Ok(self.verdict()?)
     }
 
     fn trips_per_second(&self) -> f64 {
@@ -263,6 +289,18 @@ scheduler-loop: 3 trips every 100ms
         let back: Report = serde_json::from_str(&json).unwrap();
         assert_eq!(back.counts, report().counts);
         assert_eq!(back.to_string(), report().to_string());
+    }
+
+    #[test]
+    fn a_reserved_file_is_replaced_by_the_report() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/run.json");
+        Report::reserve(&path).unwrap();
+        std::fs::write(&path, "x".repeat(1_000_000)).unwrap();
+        let outcome = report().conclude(Some(&path));
+        assert!(matches!(outcome, Err(RunError::Failed(_))), "{outcome:?}");
+        let back: Report = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(back.counts, report().counts);
     }
 
     #[test]
