@@ -134,6 +134,14 @@ async fn credentials_are_sent_and_never_shown() {
     }
 }
 
+#[actix_web::test]
+async fn empty_credentials_are_none() {
+    let registry = Registry::start([NOT_FOUND]);
+    let config = RegistryConfig { basic_auth: Some(Secret::new(" ")), ..registry.config() };
+    RegistryClient::new(&config).unwrap().reachable().await.unwrap();
+    assert_eq!(registry.asked()[0].authorization, None);
+}
+
 /// One answer for good: how often it is asked for, whether it counts as an outage, and what is said.
 #[actix_web::test]
 async fn answers_are_told_apart() {
@@ -141,7 +149,7 @@ async fn answers_are_told_apart() {
     let html = "<html>nothing here</html>".to_owned();
     let cases = [
         (404, json(40403), 1, false, "has no schema 7"),
-        (404, json(404), 1, false, "has no schema 7"),
+        (404, json(404), 1, true, "check [registry] url"),
         (404, html.clone(), 1, true, "check [registry] url"),
         (200, html.clone(), 1, true, "check [registry] url"),
         (200, "{}".to_owned(), 1, true, "check [registry] url"),

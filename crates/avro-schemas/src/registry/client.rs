@@ -37,8 +37,9 @@ impl RegistryClient {
         config.url = address(&config.url)?;
         let mut builder = SrSettings::new_builder(config.url.clone());
         builder.set_timeout(config.timeout);
-        if let Some(secret) = &config.basic_auth {
-            let (user, password) = secret.expose().split_once(':').ok_or_else(|| {
+        let credentials = config.basic_auth.as_ref().map(|secret| secret.expose().trim());
+        if let Some(credentials) = credentials.filter(|text| !text.is_empty()) {
+            let (user, password) = credentials.split_once(':').ok_or_else(|| {
                 let why = "expected user:password (the value has no colon)".to_owned();
                 RegistryError::Config { key: "basic_auth", why }
             })?;

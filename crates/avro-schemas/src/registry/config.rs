@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct RegistryConfig {
     /// Address of its Confluent API, with the path prefix if it has one. No credentials in here.
     pub url: String,
-    /// `user:password`, sent as HTTP basic authentication.
+    /// `user:password`, sent as HTTP basic authentication. An empty text means none.
     pub basic_auth: Option<Secret>,
     /// How long one request may take, from connecting to the last byte of the answer.
     #[serde(with = "humantime_serde")]

@@ -110,10 +110,11 @@ impl Failure {
                 Self::Retry { answer }
             };
         };
-        // A body that is no registry's is given the code 0; so is a web server's own 404.
+        // A body that is no registry's is given the code 0. A web server's own 404 may well be JSON: Apicurio says
+        // `"error_code": 404` of a wrong path, and 40403 of an unknown schema, as Confluent does.
         let by_registry = said.error_code != 0;
         match status(error) {
-            Some(404) if by_registry => Self::NotFound,
+            Some(404) if said.error_code / 100 == 404 => Self::NotFound,
             Some(409 | 422) if by_registry => Self::Refused { answer },
             Some(401 | 403) => Self::Denied { answer },
             Some(408 | 429 | 500..) | None => Self::Retry { answer },
