@@ -169,18 +169,17 @@ impl Watermarks {
     /// The row counts before it is judged. That is harmless: it can lift the watermark to its own
     /// time less the grace at most, so it makes neither itself late nor an entry expire that it fits.
     pub(crate) fn on_row(&mut self, side: Side, partition: Partition, ts: EventTime) -> bool {
-        let (now, idle_ms, watermark) = (self.now, self.idle_ms, self.watermark);
+        let (now, watermark) = (self.now, self.watermark);
         let mark = ts.min(now.as_event_time()).plus_millis(-self.grace_ms);
         self.first.get_or_insert(mark);
         let input = self.input(side, partition);
-        let woke = input.idle_from(idle_ms).is_some_and(|from| from <= now);
         let before = input.mark;
         input.mark = before.max(mark);
         input.at_end = false;
         input.quiet_since = Some(now);
-        // Only one that may have held the watermark can let it go.
-        let let_go = mark > before && before <= watermark;
-        (woke || let_go) && self.look()
+        // Only one that may have held the watermark can let it go. One that wakes can only hold it,
+        // which the next look sees.
+        mark > before && before <= watermark && self.look()
     }
 
     /// A row came from an input with a time that can't be true: it shows that the end isn't

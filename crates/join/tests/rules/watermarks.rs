@@ -243,13 +243,33 @@ fn the_wall_clock_waits_for_what_is_unread_of_the_others() {
             ("trip/0 50 at 100", "-"),
             ("end trip/0 at 100", "-"),
             ("task 1 idle 40 at 101", "48"),
-            ("clock 110", "48"),
+            ("task 1 idle 40 at 110", "48"),
             // All are idle since 105.
             ("end forwarded at 112", "55"),
             ("clock 115", "58"),
             ("task 1 idle 40 at 117", "60"),
             ("clock 118", "60"),
             ("end forwarded at 119", "62"),
+        ],
+    );
+}
+
+#[test]
+fn a_restored_task_counts_silence_from_its_own_beginning() {
+    let mut before = task(0, 2, [0, 0, 0]);
+    let mut out = Vec::new();
+    before.on_watermark(1, active(50), at(100), &mut out);
+    before.on_watermark(1, idle(50), at(100), &mut out);
+    let mut restored = task(0, 2, [0, 0, 0]);
+    restored.apply(before.snapshot()).unwrap();
+    // It may have been away for long, and what came meanwhile is still to be read.
+    check(
+        restored,
+        &[
+            ("end forwarded at 900", "50"),
+            ("clock 910", "60"),
+            ("restart idle at 950", "60"),
+            ("clock 952", "62"),
         ],
     );
 }
