@@ -69,13 +69,13 @@ impl RegistryClient {
     ) -> Result<SchemaId, RegistryError> {
         let asked = format!("register {} for subject {subject}", record.full_name());
         let registered = self
-            .ask(&asked, self.config.retries, async || {
+            .ask(&asked, self.config.retries, || {
                 let schema = SuppliedSchema::new(
                     Some(record.full_name().to_owned()),
                     SchemaType::Avro,
                     record.schema_json().to_owned(),
                 );
-                post_schema(&self.settings, subject.to_owned(), schema).await
+                post_schema(&self.settings, subject.to_owned(), schema)
             })
             .await;
         match registered {
@@ -97,9 +97,7 @@ impl RegistryClient {
     pub async fn schema(&self, id: SchemaId) -> Result<WriterSchema, RegistryError> {
         let asked = format!("get schema {id}");
         let found = self
-            .ask(&asked, self.config.retries, async || {
-                get_schema_by_id(id.get(), &self.settings).await
-            })
+            .ask(&asked, self.config.retries, || get_schema_by_id(id.get(), &self.settings))
             .await;
         let schema = match found {
             Ok(schema) => schema,
@@ -123,9 +121,7 @@ impl RegistryClient {
     ///
     /// The outages.
     pub async fn reachable(&self) -> Result<(), RegistryError> {
-        let probe = self
-            .ask("probe", 0, async || get_schema_by_id(PROBE.get(), &self.settings).await)
-            .await;
+        let probe = self.ask("probe", 0, || get_schema_by_id(PROBE.get(), &self.settings)).await;
         match probe {
             Ok(_) | Err((Failure::NotFound, _)) => Ok(()),
             Err((failure, attempts)) => Err(self.error("probe".to_owned(), failure, attempts)),
@@ -134,11 +130,14 @@ impl RegistryClient {
 
     /// Sends a request until there is an answer that asking again won't change, at most `retries` times more.
     /// The error comes with the number of attempts.
-    async fn ask<T>(
+    //
+    // An `AsyncFn` would read better, but its future can't be shown to be `Send` for every lifetime, and then
+    // no caller could be spawned.
+    async fn ask<T, F: Future<Output = Result<T, SRCError>>>(
         &self,
         asked: &str,
         retries: u32,
-        request: impl AsyncFn() -> Result<T, SRCError>,
+        request: impl Fn() -> F,
     ) -> Result<T, (Failure, u32)> {
         let mut attempt = 0;
         loop {
