@@ -1,1 +1,162 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Where to look
+//!
+//! [`run`] sets up what a process needs once, then `runner.rs` opens one `session.rs` after another: a membership in
+//! the consumer group (`group.rs`) with a transactional producer (`transaction.rs`). `work.rs` does what is to be done
+//! with each record: `rows.rs` reads it, the crate `join` decides, `outputs.rs`, `rejects.rs` and `repartition.rs`
+//! make the records that are written. `changelog/` keeps the state.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use avro_schemas::{RegistryClient, RegistryError, SchemaCache};
+use kafka::probe::{Probe, ProbeError};
+use service::Context;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+mod changelog;
+mod cleaner;
+mod config;
+mod environment;
+mod group;
+mod metrics;
+mod outputs;
+mod payload;
+mod rejects;
+mod repartition;
+mod report;
+mod rows;
+mod runner;
+mod schemas;
+mod session;
+mod tally;
+mod topology;
+mod transaction;
+mod watch;
+mod work;
+
+pub use config::{JoinerConfig, JoinerSection};
+pub use report::Summary;
+pub use topology::TopologyError;
+
+use cleaner::Cleaner;
+use environment::Environment;
+use metrics::Metrics;
+use outputs::Encoders;
+use report::Report;
+use schemas::Schemas;
+
+/// Why a joiner ended by itself. An outage is never the reason.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinerError {
+    /// The configuration of Kafka can't work.
+    #[error(transparent)]
+    Kafka(#[from] ProbeError),
+    /// The registry's configuration can't work, or it refuses our schemas.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The topics are not as they have to be.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// The join can't go on.
+    #[error("{0}")]
+    Session(String),
+    /// The thread of the join has panicked.
+    #[error("the thread of the join has panicked")]
+    Panicked,
+}
+
+/// Joins until shutdown is asked for. Waits for Kafka and the registry as long as they stay away; the context's
+/// health says what it waits for, and is ready once the state is restored and rows are read.
+///
+/// # Errors
+///
+/// [`JoinerError`] if something must be changed by people before a joiner can work.
+pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerError> {
+    ctx.health.set("joiner", Err("starting".to_owned()));
+    // Dropped, and all of them stopped, when this function ends.
+    let mut background = JoinSet::new();
+    let kafka_reachable = Arc::new(AtomicBool::new(true));
+    let probe = Probe::new(&config.kafka)?;
+    background.spawn(watch::kafka(probe, Arc::clone(&kafka_reachable), ctx.clone()));
+    let client = RegistryClient::new(&config.registry)?;
+    background.spawn(watch::registry(client.clone(), ctx.clone()));
+
+    let Some(topology) = topology::establish(&config, &ctx).await? else {
+        return Ok(Summary::default());
+    };
+    let cache = Arc::new(SchemaCache::new(client));
+    let Some(encoders) = register(&cache, &config, &ctx).await? else {
+        return Ok(Summary::default());
+    };
+    let cleaner = Cleaner::default();
+    background.spawn(cleaner.clone().run(config.kafka.clone(), topology.clone()));
+    let env = Arc::new(Environment {
+        rules: config.joiner.rules(),
+        transactional_id: transactional_id(&config.joiner),
+        schemas: Schemas::new(cache, tokio::runtime::Handle::current(), ctx.clone()),
+        metrics: Metrics::register(&ctx.metrics),
+        report: Report::new(),
+        config,
+        topology,
+        encoders,
+        cleaner,
+        ctx,
+        kafka_reachable,
+    });
+    let outcome = on_own_thread(Arc::clone(&env)).await;
+    let summary = env.report.summary();
+    info!("{summary}");
+    outcome.map(|()| summary)
+}
+
+/// Runs the join where it may block: librdkafka's transaction calls do.
+async fn on_own_thread(env: Arc<Environment>) -> Result<(), JoinerError> {
+    let (done, outcome) = oneshot::channel();
+    let work = move || {
+        // Nobody listens any more if the drain's deadline is over.
+        let _ = done.send(runner::run(&env));
+    };
+    let thread = std::thread::Builder::new().name("join".to_owned());
+    thread.spawn(work).expect("the operating system has room for a thread");
+    outcome.await.unwrap_or(Err(JoinerError::Panicked))
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Registers the schemas of the outputs, however long the registry stays away. `None` if shutdown comes first.
+async fn register(
+    cache: &SchemaCache,
+    config: &JoinerConfig,
+    ctx: &Context,
+) -> Result<Option<Encoders>, RegistryError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match Encoders::register(cache, &config.topics).await {
+            Ok(encoders) => return Ok(Some(encoders)),
+            Err(error) if error.is_outage() => {
+                warn!(%error, "the registry does not take our schemas; asking again");
+                ctx.health.set("registry", Err(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = ctx.shutdown.wait() => return Ok(None),
+        }
+    }
+}
+
+/// An instance's own id, or one that nobody else has.
+fn transactional_id(section: &JoinerSection) -> String {
+    let prefix = &section.transactional_id;
+    match section.instance() {
+        Some(instance) => format!("{prefix}-{instance}"),
+        None => format!("{prefix}-{}", uuid::Uuid::new_v4()),
+    }
+}

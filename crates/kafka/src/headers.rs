@@ -41,9 +41,25 @@ pub fn copied(headers: Option<&BorrowedHeaders>) -> OwnedHeaders {
 }
 
 /// The value of the last header called `name`: a later one overrides an earlier one.
+///
+/// # Panics
+///
+/// If a header behind it has a name that is not UTF-8: rdkafka can't read such a name. Where others may have
+/// written the headers, ask [`nth_last`] for the few that we added ourselves.
 pub fn last<'h>(headers: Option<&'h BorrowedHeaders>, name: &str) -> Option<&'h [u8]> {
     let headers = headers?;
     (0..headers.count()).rev().map(|index| headers.get(index)).find(|h| h.key == name)?.value
+}
+
+/// The value of the header at place `n` from the end (0 is the last), if it is called `name`. Looks at no other.
+pub fn nth_last<'h>(
+    headers: Option<&'h BorrowedHeaders>,
+    n: usize,
+    name: &str,
+) -> Option<&'h [u8]> {
+    let headers = headers?;
+    let index = headers.count().checked_sub(n + 1)?;
+    headers.try_get(index).filter(|header| header.key == name)?.value
 }
 
 /// A record's place in Kafka: what a reject or a forwarded row says of itself.
@@ -117,6 +133,9 @@ mod tests {
         assert_eq!(last(read, REASON), Some(b"second".as_slice()));
         assert_eq!(last(read, ORIGIN), None);
         assert_eq!(last(None, REASON), None);
+        assert_eq!(nth_last(read, 1, SIDE), Some(b"trip".as_slice()));
+        assert_eq!(nth_last(read, 0, SIDE), None);
+        assert_eq!(nth_last(read, 3, SIDE), None);
         assert_eq!(copied(read).count(), 3);
     }
 

@@ -1,0 +1,297 @@
+//! The bytes of the changelog (rule 10).
+//!
+//! A record is: the form (1 byte), whether the state before it is void (1 byte), then the task's standing as JSON
+//! behind its length, then trips up to the end. A trip is its id behind its length, the number of its
+//! entries, and the entries, each with a kind in front. Lengths are 4 bytes, times 8, big-endian like all of
+//! Kafka. Rows are framed Avro of our own schemas: a release that changes those must raise [`FORM`] and still
+//! read the older one.
+
+use std::sync::Arc;
+
+use avro_schemas::{DecodeError, Encoder, Record, SchemaId, WriterSchema, frame};
+use join::{Changes, EntryState, Held, Span, TripState};
+use models::{EmptyTripId, EventTime, Side, TripId};
+
+use crate::payload::Payload;
+
+const FORM: u8 = 1;
+
+const OPEN: u8 = 0;
+const JOINED: u8 = 1;
+const UNMATCHED: u8 = 2;
+
+/// Stands where an id would: the form says which schema it is.
+const OWN_SCHEMA: SchemaId = SchemaId::new(0);
+
+/// Why a changelog record can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FormatError {
+    /// It was written by another release, or by somebody else.
+    #[error("form {0} is not known, this release reads form {FORM}")]
+    UnknownForm(u8),
+    /// It ends too early.
+    #[error("the record is truncated")]
+    Truncated,
+    /// The standing is not what it has to be.
+    #[error("the task's standing: {0}")]
+    Standing(#[from] serde_json::Error),
+    /// A trip_id is not UTF-8.
+    #[error("a trip_id: {0}")]
+    Text(#[from] std::str::Utf8Error),
+    /// A trip_id is empty.
+    #[error(transparent)]
+    TripId(#[from] EmptyTripId),
+    /// A row can't be decoded.
+    #[error("a row: {0}")]
+    Row(#[from] DecodeError),
+    /// An entry is of a kind that doesn't exist.
+    #[error("an entry of unknown kind {0}")]
+    UnknownKind(u8),
+}
+
+/// Writes `changes` as records of about `max_bytes` at most; only a trip that is larger alone makes a larger one.
+/// There is always at least one. With `resets`, the first says that the state before it is void.
+pub(super) fn encode(changes: &Changes<Payload>, resets: bool, max_bytes: usize) -> Vec<Vec<u8>> {
+    let standing = serde_json::to_vec(&changes.standing).expect("plain values are JSON");
+    let begin = |resets: bool| {
+        let mut record = vec![FORM, u8::from(resets)];
+        put_bytes(&mut record, &standing);
+        record
+    };
+    let mut records = Vec::new();
+    let mut record = begin(resets);
+    let mut trip_bytes = Vec::new();
+    let mut empty = true;
+    for trip in &changes.trips {
+        trip_bytes.clear();
+        put_trip(&mut trip_bytes, trip);
+        if !empty && record.len() + trip_bytes.len() > max_bytes {
+            records.push(std::mem::replace(&mut record, begin(false)));
+        }
+        record.extend_from_slice(&trip_bytes);
+        empty = false;
+    }
+    records.push(record);
+    records
+}
+
+/// Reads one record: whether the state before it is void, and what it says.
+pub(super) fn decode(record: &[u8]) -> Result<(bool, Changes<Payload>), FormatError> {
+    let mut rest = record;
+    match take(&mut rest, 1)?[0] {
+        FORM => {}
+        other => return Err(FormatError::UnknownForm(other)),
+    }
+    let resets = take(&mut rest, 1)?[0] != 0;
+    let standing = serde_json::from_slice(take_bytes(&mut rest)?)?;
+    let mut trips = Vec::new();
+    while !rest.is_empty() {
+        trips.push(take_trip(&mut rest)?);
+    }
+    Ok((resets, Changes { standing, trips }))
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    let len = u32::try_from(bytes.len()).expect("a record of Kafka is far below 4 GiB");
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn put_time(out: &mut Vec<u8>, ts: EventTime) {
+    out.extend_from_slice(&ts.as_millis().to_be_bytes());
+}
+
+fn put_trip(out: &mut Vec<u8>, trip: &TripState<Payload>) {
+    put_bytes(out, trip.trip_id.as_str().as_bytes());
+    let count = u32::try_from(trip.entries.len()).expect("a trip has a few entries");
+    out.extend_from_slice(&count.to_be_bytes());
+    for entry in &trip.entries {
+        match entry {
+            EntryState::Open(rows) => {
+                out.push(OPEN);
+                for row in rows {
+                    put_row(out, row.as_ref());
+                }
+            }
+            EntryState::Joined(span) => put_span(out, JOINED, *span),
+            EntryState::Unmatched(span) => put_span(out, UNMATCHED, *span),
+        }
+    }
+}
+
+fn put_span(out: &mut Vec<u8>, kind: u8, span: Span) {
+    out.push(kind);
+    put_time(out, span.first);
+    put_time(out, span.last);
+}
+
+fn put_row(out: &mut Vec<u8>, row: Option<&Held<Payload>>) {
+    let Some(Held { ts, payload }) = row else { return out.push(0) };
+    out.push(1);
+    put_time(out, *ts);
+    let start = out.len();
+    put_bytes(out, &[]);
+    match payload {
+        Payload::Trip(trip) => put_record(out, &**trip),
+        Payload::Driver(driver) => put_record(out, &**driver),
+        Payload::Rider(rider) => put_record(out, &**rider),
+    }
+    let len = u32::try_from(out.len() - start - 4).expect("a row came out of one Kafka record");
+    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+}
+
+fn put_record<T: Record>(out: &mut Vec<u8>, record: &T) {
+    let encoded = Encoder::new(OWN_SCHEMA).encode(record, out);
+    encoded.expect("our records can be written with our schemas");
+}
+
+fn take<'b>(rest: &mut &'b [u8], count: usize) -> Result<&'b [u8], FormatError> {
+    let (taken, left) = rest.split_at_checked(count).ok_or(FormatError::Truncated)?;
+    *rest = left;
+    Ok(taken)
+}
+
+fn take_u32(rest: &mut &[u8]) -> Result<usize, FormatError> {
+    let bytes = take(rest, 4)?;
+    Ok(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
+}
+
+fn take_bytes<'b>(rest: &mut &'b [u8]) -> Result<&'b [u8], FormatError> {
+    let len = take_u32(rest)?;
+    take(rest, len)
+}
+
+fn take_time(rest: &mut &[u8]) -> Result<EventTime, FormatError> {
+    let bytes = take(rest, 8)?.first_chunk().expect("eight bytes were taken");
+    Ok(EventTime::from_millis(i64::from_be_bytes(*bytes)))
+}
+
+fn take_span(rest: &mut &[u8]) -> Result<Span, FormatError> {
+    Ok(Span { first: take_time(rest)?, last: take_time(rest)? })
+}
+
+fn take_trip(rest: &mut &[u8]) -> Result<TripState<Payload>, FormatError> {
+    let trip_id = TripId::new(std::str::from_utf8(take_bytes(rest)?)?)?;
+    let count = take_u32(rest)?;
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        entries.push(match take(rest, 1)?[0] {
+            OPEN => {
+                let mut rows = [const { None }; 3];
+                for side in Side::ALL {
+                    rows[side.index()] = take_row(rest, side)?;
+                }
+                EntryState::Open(rows)
+            }
+            JOINED => EntryState::Joined(take_span(rest)?),
+            UNMATCHED => EntryState::Unmatched(take_span(rest)?),
+            other => return Err(FormatError::UnknownKind(other)),
+        });
+    }
+    Ok(TripState { trip_id, entries })
+}
+
+fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<Held<Payload>>, FormatError> {
+    if take(rest, 1)?[0] == 0 {
+        return Ok(None);
+    }
+    let ts = take_time(rest)?;
+    let value = take_bytes(rest)?;
+    let payload = match side {
+        Side::Trip => Payload::Trip(Arc::new(take_record(value)?)),
+        Side::Driver => Payload::Driver(Arc::new(take_record(value)?)),
+        Side::Rider => Payload::Rider(Arc::new(take_record(value)?)),
+    };
+    Ok(Some(Held { ts, payload }))
+}
+
+fn take_record<T: Record>(value: &[u8]) -> Result<T, DecodeError> {
+    let (id, datum) = frame(value)?;
+    WriterSchema::own(id, T::TYPE).decode(datum)
+}
+
+#[cfg(test)]
+mod tests {
+    use join::{Counters, InputMark, Mark, Standing};
+    use models::records::{DriverEarning, Rider, Trip};
+
+    use super::*;
+
+    fn time(ms: i64) -> EventTime {
+        EventTime::from_millis(ms)
+    }
+
+    fn changes(trips: usize) -> Changes<Payload> {
+        let trip =
+            Trip { trip_id: "t".to_owned(), start_time: Some("now".to_owned()), ..Trip::default() };
+        let rider = Rider { rating_to_driver: 4, ..Rider::default() };
+        let driver = DriverEarning { earnings_from_trip: 1.5, ..DriverEarning::default() };
+        let held = |ms, payload| Some(Held { ts: time(ms), payload });
+        let entries = vec![
+            EntryState::Open([held(5, Payload::Trip(Arc::new(trip))), None, None]),
+            EntryState::Joined(Span { first: time(1), last: time(2) }),
+            EntryState::Open([
+                None,
+                held(6, Payload::Driver(Arc::new(driver))),
+                held(7, Payload::Rider(Arc::new(rider))),
+            ]),
+            EntryState::Unmatched(Span { first: EventTime::MIN, last: time(3) }),
+        ];
+        let state = |n| TripState {
+            trip_id: TripId::new(format!("trip-{n}")).expect("not empty"),
+            entries: if n == 1 { Vec::new() } else { entries.clone() },
+        };
+        let standing = Standing {
+            task: 1,
+            tasks: 2,
+            watermark: EventTime::MIN,
+            inputs: vec![InputMark { side: Side::Rider, partition: 1, at: time(9) }],
+            heard: vec![Some(Mark { at: time(8), idle: true }), None],
+            counters: Counters { rows_in: 12, ..Counters::default() },
+        };
+        Changes { standing, trips: (0..trips).map(state).collect() }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        for resets in [false, true] {
+            let written = changes(3);
+            let records = encode(&written, resets, usize::MAX);
+            assert_eq!(records.len(), 1);
+            let (read_resets, read) = decode(&records[0]).expect("readable");
+            assert_eq!((read_resets, read), (resets, written));
+        }
+    }
+
+    #[test]
+    fn a_large_state_is_spread_over_records_and_only_the_first_resets() {
+        let written = changes(300);
+        let records = encode(&written, true, 2_000);
+        assert!(records.len() > 10, "{} records", records.len());
+        assert!(records.iter().all(|record| record.len() <= 2_000));
+        let read: Vec<_> = records.iter().map(|record| decode(record).expect("readable")).collect();
+        assert_eq!(read.iter().filter(|(resets, _)| *resets).count(), 1);
+        assert!(read[0].0);
+        let trips = read.into_iter().flat_map(|(_, changes)| changes.trips).collect();
+        assert_eq!(Changes { standing: written.standing.clone(), trips }, written);
+    }
+
+    #[test]
+    fn nothing_changed_is_still_one_record() {
+        assert_eq!(encode(&changes(0), false, 10).len(), 1);
+    }
+
+    #[test]
+    fn every_truncation_is_noticed_and_none_panics() {
+        let record = encode(&changes(1), false, usize::MAX).remove(0);
+        let whole = changes(1);
+        for len in 0..record.len() {
+            // Cut exactly between two trips, it is a shorter record; anything else is an error.
+            let read = decode(&record[..len]);
+            assert!(
+                read.is_err() || read.is_ok_and(|(_, read)| read.trips.len() < whole.trips.len())
+            );
+        }
+        assert!(matches!(decode(&[9, 0]), Err(FormatError::UnknownForm(9))));
+    }
+}

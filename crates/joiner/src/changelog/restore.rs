@@ -1,0 +1,228 @@
+//! From the changelog back to the state.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use join::{Config, Layout, RestoreError, SetupError, Task};
+use kafka::{KafkaConfig, LogContext};
+use models::Partition;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Message, Offset, TopicPartitionList};
+use service::Shutdown;
+use tracing::{debug, info};
+
+use super::format::{FormatError, decode};
+use crate::payload::Payload;
+use crate::topology::Stream;
+
+/// A task as its changelog says.
+pub(crate) struct Restored {
+    pub(crate) task: Task<Payload>,
+    /// Bytes that were read for it.
+    pub(crate) bytes: usize,
+}
+
+/// Why a state can't be restored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestoreFailure {
+    /// Kafka could not be asked; it may be later.
+    #[error("reading changelog {topic}")]
+    Kafka {
+        /// The changelog topic.
+        topic: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// The changelog has stopped answering.
+    #[error("changelog {topic} is not read to its end: nothing came for {after:?}")]
+    Stalled {
+        /// The changelog topic.
+        topic: String,
+        /// How long nothing came.
+        after: Duration,
+    },
+    /// A record can't be read.
+    #[error(
+        "changelog {topic}, partition {partition}, offset {offset}: {source}; \
+             to start with an empty state, delete {topic}"
+    )]
+    Format {
+        /// The changelog topic.
+        topic: String,
+        /// The partition.
+        partition: Partition,
+        /// The offset of the record.
+        offset: i64,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// The changelog is not of this task.
+    #[error("changelog {topic}: {source}; to start with an empty state, delete {topic}")]
+    State {
+        /// The changelog topic.
+        topic: String,
+        /// What is wrong.
+        source: RestoreError,
+    },
+    /// The settings of the join can't be used.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Shutdown was asked for in the middle of it.
+    #[error("stopped while restoring")]
+    Stopped,
+}
+
+impl RestoreFailure {
+    /// Whether trying again can't help.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, Self::Format { .. } | Self::State { .. } | Self::Setup(_))
+    }
+}
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Reads the changelog partitions of tasks from their start to their end.
+pub(crate) struct Restorer<'a> {
+    pub(crate) kafka: &'a KafkaConfig,
+    pub(crate) changelog: &'a Stream,
+    pub(crate) rules: &'a Config,
+    pub(crate) inputs: [Partition; 3],
+    pub(crate) shutdown: &'a Shutdown,
+}
+
+impl Restorer<'_> {
+    /// The tasks of `partitions`, in that order.
+    pub(crate) fn restore(
+        &self,
+        partitions: &[Partition],
+    ) -> Result<Vec<Restored>, RestoreFailure> {
+        let started = Instant::now();
+        let mut tasks = BTreeMap::new();
+        for &partition in partitions {
+            tasks.insert(partition, Restored { task: self.empty(partition)?, bytes: 0 });
+        }
+        if !partitions.is_empty() {
+            let committed = self.consumer("read_committed")?;
+            self.wait_until_stable(&committed, partitions)?;
+            self.read(&committed, &mut tasks)?;
+        }
+        let bytes: usize = tasks.values().map(|restored| restored.bytes).sum();
+        info!(tasks = partitions.len(), bytes, took = ?started.elapsed(), "state restored");
+        Ok(tasks.into_values().collect())
+    }
+
+    fn empty(&self, partition: Partition) -> Result<Task<Payload>, RestoreFailure> {
+        let layout = Layout::new(partition, self.changelog.partitions, self.inputs)?;
+        Ok(Task::new(self.rules, layout)?)
+    }
+
+    fn consumer(&self, isolation: &str) -> Result<BaseConsumer<LogContext>, RestoreFailure> {
+        let mut client = self.kafka.client().expect("validated with the configuration");
+        // A group is needed to assign partitions, though it is never joined.
+        client.set("group.id", "tripstream-joiner-restore");
+        client.set("enable.auto.commit", "false");
+        client.set("enable.auto.offset.store", "false");
+        client.set("enable.partition.eof", "true");
+        client.set("isolation.level", isolation);
+        client.set("fetch.queue.backoff.ms", "5");
+        client.create_with_context(LogContext::default()).map_err(|source| self.failed(source))
+    }
+
+    /// Waits until no transaction is under way in the partitions: one of a former owner of the task may still be
+    /// committed, and would be missing from what is read now.
+    fn wait_until_stable(
+        &self,
+        committed: &BaseConsumer<LogContext>,
+        partitions: &[Partition],
+    ) -> Result<(), RestoreFailure> {
+        let topic = &self.changelog.name;
+        let uncommitted = self.consumer("read_uncommitted")?;
+        for &partition in partitions {
+            let end = |consumer: &BaseConsumer<LogContext>| {
+                let marks = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT);
+                marks.map(|(_, high)| high).map_err(|source| self.failed(source))
+            };
+            let high = end(&uncommitted)?;
+            while end(committed)? < high {
+                debug!(partition, "a transaction is under way in the changelog");
+                if self.shutdown.requested() {
+                    return Err(RestoreFailure::Stopped);
+                }
+                std::thread::sleep(POLL);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        consumer: &BaseConsumer<LogContext>,
+        tasks: &mut BTreeMap<Partition, Restored>,
+    ) -> Result<(), RestoreFailure> {
+        let topic = &self.changelog.name;
+        let mut assignment = TopicPartitionList::new();
+        for &partition in tasks.keys() {
+            assignment
+                .add_partition_offset(topic, partition, Offset::Beginning)
+                .expect("the beginning is an offset");
+        }
+        consumer.assign(&assignment).map_err(|source| self.failed(source))?;
+        let mut unread: Vec<Partition> = tasks.keys().copied().collect();
+        let mut last = Instant::now();
+        while !unread.is_empty() {
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => {
+                    let partition = message.partition();
+                    let restored = tasks.get_mut(&partition).expect("only these are assigned");
+                    self.apply(restored, partition, message.offset(), message.payload())?;
+                    last = Instant::now();
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    unread.retain(|&unread| unread != partition);
+                    last = Instant::now();
+                }
+                Some(Err(error)) => debug!(%error, "reading the changelog"),
+                None => {}
+            }
+            if self.shutdown.requested() {
+                return Err(RestoreFailure::Stopped);
+            }
+            if last.elapsed() > STALLED {
+                return Err(RestoreFailure::Stalled { topic: topic.clone(), after: STALLED });
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(
+        &self,
+        restored: &mut Restored,
+        partition: Partition,
+        offset: i64,
+        value: Option<&[u8]>,
+    ) -> Result<(), RestoreFailure> {
+        let value = value.unwrap_or_default();
+        let topic = || self.changelog.name.clone();
+        let (resets, changes) = decode(value).map_err(|source| RestoreFailure::Format {
+            topic: topic(),
+            partition,
+            offset,
+            source,
+        })?;
+        if resets {
+            *restored = Restored { task: self.empty(partition)?, bytes: 0 };
+        }
+        restored.bytes += value.len();
+        restored
+            .task
+            .apply(changes)
+            .map_err(|source| RestoreFailure::State { topic: topic(), source })
+    }
+
+    fn failed(&self, source: KafkaError) -> RestoreFailure {
+        RestoreFailure::Kafka { topic: self.changelog.name.clone(), source }
+    }
+}

@@ -1,0 +1,200 @@
+//! The settings of the joiner.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use avro_schemas::RegistryConfig;
+use join::Duplicates;
+use kafka::KafkaConfig;
+use models::topics::{DEFAULT_REPLICAS, Topics};
+use serde::{Deserialize, Serialize};
+use service::{ConfigError, LogConfig, ShutdownConfig};
+
+/// All that the joiner reads from the configuration.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JoinerConfig {
+    /// The cluster.
+    pub kafka: KafkaConfig,
+    /// The schema registry.
+    pub registry: RegistryConfig,
+    /// What comes in and what goes out.
+    pub topics: Topics,
+    /// The rules of the join, and how the service applies them.
+    pub joiner: JoinerSection,
+    /// The log.
+    pub log: LogConfig,
+    /// How long stopping may take.
+    pub shutdown: ShutdownConfig,
+}
+
+/// Section `[joiner]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JoinerSection {
+    /// Where health and metrics are served.
+    pub listen: SocketAddr,
+    /// How far apart the three rows of one trip may be.
+    #[serde(with = "humantime_serde")]
+    pub window: Duration,
+    /// How far rows of one partition may be out of order.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    /// How long a partition that is read to its end must be quiet until nobody waits for it.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
+    /// How far ahead of the wall clock a row may be before its timestamp is taken for wrong.
+    #[serde(with = "humantime_serde")]
+    pub max_future: Duration,
+    /// How far a partition may run ahead of the others before it has to wait; the window, if not set.
+    #[serde(with = "humantime_serde")]
+    pub max_skew: Option<Duration>,
+    /// What becomes of a row whose side of its trip is taken: `drop` or `reject`.
+    pub duplicates: Duplicates,
+    /// How large the state of one task (one partition) may become, in bytes.
+    pub max_state_bytes: usize,
+    /// How long a transaction stays open: the longest that a joined row waits to be seen.
+    #[serde(with = "humantime_serde")]
+    pub commit_interval: Duration,
+    /// How many rows a transaction may read before it is committed early.
+    pub max_transaction_rows: usize,
+    /// The consumer group.
+    pub group_id: String,
+    /// What the transactional ids begin with. Must be the same for all joiners of a group.
+    pub transactional_id: String,
+    /// A name of its own for each joiner of the group, kept over restarts: a joiner that has one gets its
+    /// partitions back at once when it restarts. Without it, each start is a new member.
+    pub instance_id: Option<String>,
+    /// The internal topic for rows that were read elsewhere than at home.
+    pub repartition_topic: String,
+    /// The internal topic that the state is restored from.
+    pub changelog_topic: String,
+    /// Replication factor of the two internal topics when they are created; -1 leaves it to the broker.
+    pub internal_replicas: i32,
+}
+
+impl Default for JoinerSection {
+    fn default() -> Self {
+        let rules = join::Config::default();
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8002)),
+            window: rules.window,
+            grace: rules.grace,
+            idle: rules.idle,
+            max_future: rules.max_future,
+            max_skew: None,
+            duplicates: rules.duplicates,
+            max_state_bytes: rules.max_state_bytes,
+            commit_interval: Duration::from_millis(100),
+            max_transaction_rows: 100_000,
+            group_id: "tripstream-joiner".to_owned(),
+            transactional_id: "tripstream-joiner".to_owned(),
+            instance_id: None,
+            repartition_topic: "tripstream-joiner-repartition".to_owned(),
+            changelog_topic: "tripstream-joiner-changelog".to_owned(),
+            internal_replicas: DEFAULT_REPLICAS,
+        }
+    }
+}
+
+impl JoinerSection {
+    /// The rules, as the join takes them.
+    pub fn rules(&self) -> join::Config {
+        join::Config {
+            window: self.window,
+            grace: self.grace,
+            idle: self.idle,
+            max_future: self.max_future,
+            max_skew: self.max_skew.unwrap_or(self.window),
+            duplicates: self.duplicates,
+            max_state_bytes: self.max_state_bytes,
+            changelog: true,
+        }
+    }
+
+    /// The instance's name, if it has one. An empty one is none.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        self.instance_id.as_deref().map(str::trim).filter(|id| !id.is_empty())
+    }
+}
+
+impl service::Settings for JoinerConfig {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn shutdown(&self) -> &ShutdownConfig {
+        &self.shutdown
+    }
+
+    fn admin(&self) -> Option<SocketAddr> {
+        Some(self.joiner.listen)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let invalid = |key: &str, reason: String| ConfigError::Invalid { key: key.into(), reason };
+        let JoinerSection { group_id, transactional_id, .. } = &self.joiner;
+        self.joiner.rules().validate().map_err(|error| invalid("joiner", error.to_string()))?;
+        self.kafka.client().map_err(|error| invalid("kafka", error.to_string()))?;
+        let at_least_one_ms = self.joiner.commit_interval >= Duration::from_millis(1);
+        let cases = [
+            ("joiner.commit_interval", at_least_one_ms, "must be at least 1 ms"),
+            (
+                "joiner.max_transaction_rows",
+                self.joiner.max_transaction_rows > 0,
+                "must be positive",
+            ),
+            ("joiner.group_id", !group_id.is_empty(), "must not be empty"),
+            ("joiner.transactional_id", !transactional_id.is_empty(), "must not be empty"),
+        ];
+        if let Some((key, _, reason)) = cases.iter().find(|(_, fine, _)| !fine) {
+            return Err(invalid(key, (*reason).to_owned()));
+        }
+        let mut names = BTreeSet::new();
+        let internal = [&self.joiner.repartition_topic, &self.joiner.changelog_topic];
+        let others = self.topics.inputs().into_iter().chain(self.topics.outputs());
+        for name in others.map(|topic| &topic.name).chain(internal) {
+            if !names.insert(name) {
+                let reason = format!("{name} is named twice; each stream needs a topic of its own");
+                return Err(invalid("topics", reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::Settings;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_those_of_the_design() {
+        let config = JoinerConfig::default();
+        config.validate().expect("valid");
+        let rules = config.joiner.rules();
+        assert_eq!(rules.window, Duration::from_secs(600));
+        assert_eq!(rules.max_skew, rules.window);
+        assert_eq!(config.admin().expect("a port").to_string(), "127.0.0.1:8002");
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let with = |change: fn(&mut JoinerConfig)| {
+            let mut config = JoinerConfig::default();
+            change(&mut config);
+            config.validate().expect_err("invalid").to_string()
+        };
+        let cases: [(String, &str); 4] = [
+            (with(|c| c.joiner.window = Duration::ZERO), "window"),
+            (with(|c| c.joiner.commit_interval = Duration::ZERO), "commit_interval"),
+            (with(|c| c.joiner.changelog_topic = c.topics.trips.name.clone()), "hw.fake.trips"),
+            (with(|c| c.kafka.security_protocol = "TLS".to_owned()), "security_protocol"),
+        ];
+        for (error, named) in cases {
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

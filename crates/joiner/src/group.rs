@@ -1,0 +1,240 @@
+//! The consumer group: which partitions are ours, and their records one partition at a time.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kafka::{KafkaConfig, LogContext};
+use models::{Partition, Side};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
+use rdkafka::message::OwnedMessage;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
+use tracing::debug;
+
+use avro_schemas::SchemaId;
+
+use crate::config::JoinerSection;
+use crate::topology::Topology;
+
+/// A change of the assignment. Nothing is read before it is answered.
+#[derive(Debug)]
+pub(crate) enum Rebalance {
+    /// Answer with [`Group::assign`].
+    Assigned(TopicPartitionList),
+    /// Answer with [`Group::unassign`].
+    Revoked,
+}
+
+/// Notes rebalances for the loop, which answers them outside of librdkafka's callback: it has a transaction to
+/// commit before, and a state to restore after.
+#[derive(Default)]
+pub(crate) struct GroupContext {
+    log: LogContext,
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    /// Nobody listens any more.
+    closing: AtomicBool,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.log.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.error(error, reason);
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.closing.load(Ordering::Relaxed) {
+            if let Err(error) = consumer.unassign() {
+                debug!(%error, "giving up the partitions while closing");
+            }
+            return;
+        }
+        let rebalance = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                Rebalance::Assigned(partitions.clone())
+            }
+            _ => Rebalance::Revoked,
+        };
+        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push_back(rebalance);
+    }
+}
+
+/// What a consumed partition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A partition of an input.
+    Input(Side, Partition),
+    /// A partition of the repartition topic.
+    Repartition(Partition),
+}
+
+impl Source {
+    /// The task that reads it, of `tasks`.
+    pub(crate) const fn task(self, tasks: Partition) -> usize {
+        match self {
+            Self::Input(_, partition) => (partition % tasks) as usize,
+            Self::Repartition(partition) => partition as usize,
+        }
+    }
+}
+
+/// One assigned partition. Each has a queue of its own, so that it can wait without the others, and the end of
+/// it is told apart from the end of another topic's partition with the same number.
+pub(crate) struct Feed {
+    pub(crate) source: Source,
+    pub(crate) topic: String,
+    pub(crate) partition: Partition,
+    pub(crate) queue: PartitionQueue<GroupContext>,
+    /// The offset to read next, once something was read that isn't committed yet.
+    pub(crate) uncommitted: Option<i64>,
+    /// A row that waits for its schema. Nothing behind it is read.
+    pub(crate) held: Option<(OwnedMessage, SchemaId)>,
+    /// Too far ahead of the others (rule 11).
+    pub(crate) ahead: bool,
+}
+
+/// Membership in the consumer group.
+pub(crate) struct Group {
+    consumer: Arc<BaseConsumer<GroupContext>>,
+}
+
+impl Group {
+    /// Joins the group. Partitions come with a [`Rebalance`].
+    pub(crate) fn join(
+        kafka: &KafkaConfig,
+        section: &JoinerSection,
+        topology: &Topology,
+    ) -> Result<Self, KafkaError> {
+        let client = consumer_config(kafka, section);
+        let consumer: BaseConsumer<GroupContext> =
+            client.create_with_context(GroupContext::default())?;
+        consumer.subscribe(&topology.consumed())?;
+        Ok(Self { consumer: Arc::new(consumer) })
+    }
+
+    /// Serves the membership, for as long as `timeout` if nothing happens. To be called regularly, or the group
+    /// takes us for dead (`max.poll.interval.ms`).
+    ///
+    /// # Errors
+    ///
+    /// If the consumer is of no use any more.
+    pub(crate) fn serve(&self, timeout: Duration) -> Result<Option<Rebalance>, KafkaError> {
+        match self.consumer.poll(timeout) {
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error)) => debug!(%error, "consumer"),
+            Some(Ok(_)) => unreachable!("all partitions have queues of their own"),
+            None => {}
+        }
+        let mut rebalances =
+            self.consumer.context().rebalances.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(rebalances.pop_front())
+    }
+
+    /// Takes the partitions. They are read from their committed offsets.
+    pub(crate) fn assign(
+        &self,
+        partitions: &TopicPartitionList,
+        topology: &Topology,
+    ) -> Result<Vec<Feed>, KafkaError> {
+        let mut feeds = Vec::with_capacity(partitions.count());
+        for element in partitions.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            let side =
+                Side::ALL.into_iter().find(|side| topology.inputs[side.index()].name == topic);
+            let source =
+                side.map_or(Source::Repartition(partition), |side| Source::Input(side, partition));
+            // Before assign(), or the first records would come by the common queue.
+            let queue = self.consumer.split_partition_queue(topic, partition);
+            let queue = queue.ok_or_else(|| {
+                KafkaError::Subscription(format!("no queue for {topic}/{partition}"))
+            })?;
+            let topic = topic.to_owned();
+            let (uncommitted, held, ahead) = (None, None, false);
+            feeds.push(Feed { source, topic, partition, queue, uncommitted, held, ahead });
+        }
+        self.consumer.assign(partitions)?;
+        Ok(feeds)
+    }
+
+    /// Gives the partitions back.
+    pub(crate) fn unassign(&self) -> Result<(), KafkaError> {
+        self.consumer.unassign()
+    }
+
+    /// Whether the partitions may already be another member's.
+    pub(crate) fn assignment_lost(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
+    /// What a transaction names, so that it fails if the group has gone on without us.
+    pub(crate) fn metadata(&self) -> ConsumerGroupMetadata {
+        self.consumer.group_metadata().expect("the consumer has a group")
+    }
+
+    /// Where a partition of another topic ends now.
+    pub(crate) fn end_of(
+        &self,
+        topic: &str,
+        partition: Partition,
+        timeout: Duration,
+    ) -> Result<i64, KafkaError> {
+        Ok(self.consumer.fetch_watermarks(topic, partition, timeout)?.1)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.consumer.context().closing.store(true, Ordering::Relaxed);
+    }
+}
+
+fn consumer_config(kafka: &KafkaConfig, section: &JoinerSection) -> ClientConfig {
+    let mut client = kafka.client().expect("validated with the configuration");
+    client.set("group.id", &section.group_id);
+    if let Some(instance) = section.instance() {
+        client.set("group.instance.id", format!("{}-{instance}", section.group_id));
+    }
+    let fixed = [
+        // Offsets go with the transactions.
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("isolation.level", "read_committed"),
+        ("auto.offset.reset", "earliest"),
+        // The same partition numbers of all topics together.
+        ("partition.assignment.strategy", "range"),
+        // The end of a partition is what idleness counts from.
+        ("enable.partition.eof", "true"),
+    ];
+    for (name, value) in fixed {
+        client.set(name, value);
+    }
+    let tuned = [
+        // The default, a second, makes a backlog of several topics stall.
+        ("fetch.queue.backoff.ms", "5"),
+        // Per partition, of which there are many.
+        ("queued.max.messages.kbytes", "16384"),
+        // After a crash the partitions are free again in 10 s instead of 45 s.
+        ("session.timeout.ms", "10000"),
+        ("heartbeat.interval.ms", "3000"),
+    ];
+    for (name, value) in tuned {
+        if client.get(name).is_none() {
+            client.set(name, value);
+        }
+    }
+    client
+}

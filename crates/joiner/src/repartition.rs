@@ -1,0 +1,179 @@
+//! The detour of rows that were read elsewhere than at home, and the watermarks that follow them (rule 8).
+
+use join::{Mark, Origin};
+use kafka::headers::{self, ORIGIN, SIDE, WATERMARKS};
+use kafka::transaction::Record;
+use models::{Partition, Side};
+use rdkafka::message::OwnedHeaders;
+use serde::{Deserialize, Serialize};
+
+use crate::rejects::{Fault, Reason};
+use crate::rows::Incoming;
+use crate::topology::Stream;
+
+/// The form of a watermark record's value; the value of its header.
+const FORM: &str = "1";
+
+/// How far the inputs of one task have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SourceMark {
+    /// The task.
+    pub(crate) task: Partition,
+    /// Its inputs' mark.
+    pub(crate) mark: Mark,
+}
+
+/// What a record of the repartition topic is.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Forwarded {
+    /// A row of this side, first read there.
+    Row(Side, headers::Origin),
+    /// Watermarks of other tasks.
+    Marks(Vec<SourceMark>),
+    /// Neither: nobody but the joiners should write there.
+    Stray(Fault),
+}
+
+/// The record that takes a row to its home.
+///
+/// All of it is as it came, the headers too, in case that it must be rejected there. Ours are the last, so that
+/// they are found without looking at the others.
+pub(crate) fn forward<'r>(
+    repartition: &'r Stream,
+    home: Partition,
+    side: Side,
+    incoming: &Incoming<'r>,
+) -> Record<'r> {
+    let origin = place_of(incoming).to_string();
+    let headers = headers::with(headers::copied(incoming.headers), ORIGIN, &origin);
+    Record {
+        topic: &repartition.name,
+        partition: home,
+        key: incoming.key,
+        value: incoming.value,
+        timestamp_ms: incoming.timestamp_ms,
+        headers: Some(headers::with(headers, SIDE, side.as_str())),
+    }
+}
+
+/// The value of a watermark record.
+pub(crate) fn marks_value(marks: &[SourceMark]) -> Vec<u8> {
+    serde_json::to_vec(marks).expect("plain numbers can be written as JSON")
+}
+
+/// The record that tells the task at `home` of `value`, made by [`marks_value`].
+pub(crate) fn marks_record<'r>(
+    repartition: &'r Stream,
+    home: Partition,
+    value: &'r [u8],
+) -> Record<'r> {
+    Record {
+        topic: &repartition.name,
+        partition: home,
+        key: None,
+        value: Some(value),
+        timestamp_ms: None,
+        headers: Some(headers::with(OwnedHeaders::new(), WATERMARKS, FORM)),
+    }
+}
+
+/// Tells what a record of the repartition topic is.
+pub(crate) fn read(incoming: &Incoming<'_>) -> Forwarded {
+    match parse(incoming) {
+        Ok(forwarded) => forwarded,
+        Err(message) => Forwarded::Stray(Fault { reason: Reason::NoOrigin, message }),
+    }
+}
+
+fn parse(incoming: &Incoming<'_>) -> Result<Forwarded, String> {
+    if headers::nth_last(incoming.headers, 0, WATERMARKS) == Some(FORM.as_bytes()) {
+        let marks = serde_json::from_slice(incoming.value.unwrap_or_default());
+        return marks.map(Forwarded::Marks).map_err(|error| format!("watermarks: {error}"));
+    }
+    let text = |n, name: &str| {
+        let value = headers::nth_last(incoming.headers, n, name);
+        let value = value.ok_or_else(|| format!("header {name} is missing"))?;
+        std::str::from_utf8(value).map_err(|_| format!("header {name} is not UTF-8"))
+    };
+    let side = text(0, SIDE)?;
+    let side = Side::ALL.into_iter().find(|known| known.as_str() == side);
+    let side = side.ok_or_else(|| format!("header {SIDE} names no side"))?;
+    let origin = text(1, ORIGIN)?.parse().map_err(|error| format!("header {ORIGIN}: {error}"))?;
+    Ok(Forwarded::Row(side, origin))
+}
+
+/// The place where a record lies.
+pub(crate) fn place_of(incoming: &Incoming<'_>) -> headers::Origin {
+    headers::Origin {
+        topic: incoming.topic.to_owned(),
+        partition: incoming.partition,
+        offset: incoming.offset,
+    }
+}
+
+/// A place as the join counts it: it knows the topic by the side.
+pub(crate) fn join_origin(place: &headers::Origin) -> Origin {
+    Origin { partition: place.partition, offset: place.offset }
+}
+
+#[cfg(test)]
+mod tests {
+    use models::EventTime;
+
+    use super::*;
+
+    fn sent<'r>(record: &'r Record<'r>, topic: &'r str) -> Incoming<'r> {
+        Incoming {
+            topic,
+            partition: record.partition,
+            offset: 0,
+            key: record.key,
+            value: record.value,
+            timestamp_ms: record.timestamp_ms,
+            headers: record.headers.as_ref().map(OwnedHeaders::as_borrowed),
+        }
+    }
+
+    fn topic() -> Stream {
+        Stream { name: "repartition".to_owned(), partitions: 3 }
+    }
+
+    #[test]
+    fn a_forwarded_row_says_where_it_comes_from() {
+        let own = headers::with(OwnedHeaders::new(), "trace", "42");
+        let row = Incoming {
+            topic: "drivers",
+            partition: 1,
+            offset: 99,
+            key: Some(b"driver-7"),
+            value: Some(b"value"),
+            timestamp_ms: Some(5),
+            headers: Some(own.as_borrowed()),
+        };
+        let topic = topic();
+        let record = forward(&topic, 2, Side::Driver, &row);
+        assert_eq!((record.partition, record.timestamp_ms), (2, Some(5)));
+        assert_eq!((record.key, record.value), (row.key, row.value));
+        assert_eq!(
+            read(&sent(&record, "repartition")),
+            Forwarded::Row(Side::Driver, place_of(&row))
+        );
+    }
+
+    #[test]
+    fn watermarks_survive_their_record() {
+        let marks = vec![
+            SourceMark { task: 0, mark: Mark { at: EventTime::from_millis(7), idle: false } },
+            SourceMark { task: 1, mark: Mark { at: EventTime::MIN, idle: true } },
+        ];
+        let (topic, value) = (topic(), marks_value(&marks));
+        let record = marks_record(&topic, 1, &value);
+        assert_eq!(read(&sent(&record, "repartition")), Forwarded::Marks(marks));
+    }
+
+    #[test]
+    fn a_record_of_somebody_else_is_a_stray() {
+        let record = Record { topic: "repartition", value: Some(b"x"), ..Record::default() };
+        assert!(matches!(read(&sent(&record, "repartition")), Forwarded::Stray(_)));
+    }
+}

@@ -1,0 +1,127 @@
+//! From a Kafka record to a row of the join, or to the reason why it is none (rule 7).
+
+use std::sync::Arc;
+
+use avro_schemas::{DecodeError, Decoded, Record, SchemaId};
+use join::{Origin, Row};
+use models::{EventTime, Partition, Side, TripId};
+use rdkafka::Message;
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, OwnedHeaders, OwnedMessage};
+
+use crate::payload::Payload;
+use crate::rejects::{Fault, Reason};
+use crate::schemas::Schemas;
+
+/// A record as it was read, whoever holds its bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Incoming<'m> {
+    pub(crate) topic: &'m str,
+    pub(crate) partition: Partition,
+    pub(crate) offset: i64,
+    pub(crate) key: Option<&'m [u8]>,
+    pub(crate) value: Option<&'m [u8]>,
+    /// Milliseconds since the Unix epoch, if the record has a timestamp.
+    pub(crate) timestamp_ms: Option<i64>,
+    pub(crate) headers: Option<&'m BorrowedHeaders>,
+}
+
+impl<'m> From<&'m BorrowedMessage<'_>> for Incoming<'m> {
+    fn from(message: &'m BorrowedMessage<'_>) -> Self {
+        Self::of(message, message.headers())
+    }
+}
+
+impl<'m> From<&'m OwnedMessage> for Incoming<'m> {
+    fn from(message: &'m OwnedMessage) -> Self {
+        Self::of(message, message.headers().map(OwnedHeaders::as_borrowed))
+    }
+}
+
+impl<'m> Incoming<'m> {
+    fn of(message: &'m impl Message, headers: Option<&'m BorrowedHeaders>) -> Self {
+        Self {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key(),
+            value: message.payload(),
+            timestamp_ms: message.timestamp().to_millis(),
+            headers,
+        }
+    }
+}
+
+/// What a record is to the join.
+pub(crate) enum Reading {
+    /// A row.
+    Row(Row<Payload>),
+    /// Nobody can tell before the registry has said what this schema is.
+    NeedsSchema(SchemaId),
+    /// No row.
+    Faulty(Fault),
+}
+
+/// Reads a record of `side`, first read at `origin`.
+pub(crate) fn read(
+    side: Side,
+    origin: Origin,
+    incoming: &Incoming<'_>,
+    schemas: &Schemas,
+) -> Reading {
+    let Some(value) = incoming.value else {
+        let message = "the row has no value (a tombstone)".to_owned();
+        return Reading::Faulty(Fault { reason: Reason::Tombstone, message });
+    };
+    let decoded = match side {
+        Side::Trip => {
+            decode(value, schemas, |trip: &models::records::Trip| &trip.trip_id, Payload::Trip)
+        }
+        Side::Driver => decode(
+            value,
+            schemas,
+            |driver: &models::records::DriverEarning| &driver.trip_id,
+            Payload::Driver,
+        ),
+        Side::Rider => {
+            decode(value, schemas, |rider: &models::records::Rider| &rider.trip_id, Payload::Rider)
+        }
+    };
+    let (trip_id, payload) = match decoded {
+        Ok(Decoded::Record(found)) => found,
+        Ok(Decoded::NeedsSchema(id)) => return Reading::NeedsSchema(id),
+        Err(fault) => return Reading::Faulty(fault),
+    };
+    let ts = incoming.timestamp_ms.map(EventTime::from_millis);
+    Reading::Row(Row { trip_id, side, ts, payload, origin })
+}
+
+fn decode<T: Record>(
+    value: &[u8],
+    schemas: &Schemas,
+    trip_id: impl FnOnce(&T) -> &String,
+    payload: impl FnOnce(Arc<T>) -> Payload,
+) -> Result<Decoded<(TripId, Payload)>, Fault> {
+    let record = match schemas.decode::<T>(value) {
+        Ok(Decoded::Record(record)) => record,
+        Ok(Decoded::NeedsSchema(id)) => return Ok(Decoded::NeedsSchema(id)),
+        Err(error) => return Err(fault(&error)),
+    };
+    match TripId::new(trip_id(&record).as_str()) {
+        Ok(id) => Ok(Decoded::Record((id, payload(Arc::new(record))))),
+        Err(error) => Err(Fault { reason: Reason::EmptyTripId, message: error.to_string() }),
+    }
+}
+
+/// The fault of a row whose schema the registry doesn't have.
+pub(crate) fn missing_schema(id: SchemaId) -> Fault {
+    fault(&DecodeError::UnknownSchema { id })
+}
+
+fn fault(error: &DecodeError) -> Fault {
+    let reason = match error {
+        DecodeError::UnknownSchema { .. } => Reason::UnknownSchema,
+        DecodeError::WrongType { .. } => Reason::WrongType,
+        _ => Reason::Undecodable,
+    };
+    Fault { reason, message: error.to_string() }
+}

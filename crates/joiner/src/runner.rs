@@ -1,0 +1,71 @@
+//! The thread of the join: one session after another.
+
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use crate::JoinerError;
+use crate::environment::Environment;
+use crate::session::{Session, SessionError};
+use crate::topology::chain;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Works until shutdown is asked for, whatever happens to Kafka. Blocks; call it on a thread of its own.
+///
+/// # Errors
+///
+/// What no further session could do better.
+pub(crate) fn run(env: &Environment) -> Result<(), JoinerError> {
+    let shutdown = &env.ctx.shutdown;
+    let mut pause = FIRST_PAUSE;
+    while !shutdown.requested() {
+        env.not_ready("connecting to Kafka");
+        let mut commits = 0;
+        let outcome = Session::open(env).and_then(|mut session| {
+            let outcome = session.run();
+            commits = session.commits();
+            outcome
+        });
+        let Err(failure) = outcome else { return Ok(()) };
+        env.not_ready(&chain(&failure));
+        env.metrics.aborted();
+        if failure.is_final() {
+            return Err(JoinerError::Session(chain(&failure)));
+        }
+        if shutdown.requested() {
+            warn!(error = %chain(&failure), "the last transaction was not committed; the next start does it again");
+            return Ok(());
+        }
+        if commits > 0 {
+            pause = FIRST_PAUSE;
+        }
+        explain(&failure, pause);
+        wait(env, pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(())
+}
+
+fn explain(failure: &SessionError, pause: Duration) {
+    let error = chain(failure);
+    match failure {
+        SessionError::Transaction(transaction) if transaction.is_fenced() => error!(
+            error,
+            ?pause,
+            "this joiner's transaction has timed out, or another joiner runs under the same joiner.instance_id; \
+             starting over from the last commit"
+        ),
+        SessionError::Restore(_) => info!(error, ?pause, "starting over"),
+        _ => warn!(error, ?pause, "starting over from the last commit"),
+    }
+}
+
+fn wait(env: &Environment, pause: Duration) {
+    let started = Instant::now();
+    while started.elapsed() < pause && !env.ctx.shutdown.requested() {
+        std::thread::sleep(LOOK);
+    }
+}

@@ -1,0 +1,102 @@
+//! Schemas of the rows that come in, for a thread that must not wait for the registry.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use avro_schemas::{DecodeError, Decoded, Record, RegistryError, SchemaCache, SchemaId};
+use service::Context;
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+
+/// Decodes with the schemas that are known, and fetches others in the background.
+#[derive(Clone)]
+pub(crate) struct Schemas {
+    cache: Arc<SchemaCache>,
+    asked: Arc<Mutex<HashMap<SchemaId, Asked>>>,
+    runtime: Handle,
+    ctx: Context,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    UnderWay,
+    Missing,
+}
+
+/// What is known of a schema that was not known when its row came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The registry has not answered yet; it is being asked.
+    Pending,
+    /// The schema is there: decode again.
+    Known,
+    /// The registry has answered that there is no such schema.
+    Missing,
+}
+
+/// Pause between two rounds of asking a registry that doesn't answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Schemas {
+    pub(crate) fn new(cache: Arc<SchemaCache>, runtime: Handle, ctx: Context) -> Self {
+        Self { cache, asked: Arc::default(), runtime, ctx }
+    }
+
+    /// Decodes a value with what is known.
+    pub(crate) fn decode<T: Record>(&self, value: &[u8]) -> Result<Decoded<T>, DecodeError> {
+        self.cache.decode(value)
+    }
+
+    /// What became of the question for `id`. Starts to ask if nobody has; an answer "missing" is given once, and
+    /// the next row with that id asks again.
+    pub(crate) fn answer(&self, id: SchemaId) -> Answer {
+        if self.cache.get(id).is_some() {
+            return Answer::Known;
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match asked.get(&id) {
+            Some(Asked::Missing) => {
+                asked.remove(&id);
+                Answer::Missing
+            }
+            Some(Asked::UnderWay) => Answer::Pending,
+            None => {
+                asked.insert(id, Asked::UnderWay);
+                self.runtime.spawn(self.clone().fetch(id));
+                Answer::Pending
+            }
+        }
+    }
+
+    async fn fetch(self, id: SchemaId) {
+        let mut warned = false;
+        let found = loop {
+            match self.cache.fetch(id).await {
+                Ok(_) => break true,
+                Err(RegistryError::UnknownId { .. }) => break false,
+                Err(error) => {
+                    self.ctx.health.set("registry", Err(error.to_string()));
+                    if !warned {
+                        warn!(schema = %id, %error, "rows wait for their schema");
+                        warned = true;
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = self.ctx.shutdown.wait() => return,
+            }
+        };
+        if warned {
+            info!(schema = %id, found, "the registry has answered; the rows go on");
+            self.ctx.health.set("registry", Ok(()));
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if found {
+            asked.remove(&id);
+        } else {
+            asked.insert(id, Asked::Missing);
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! One membership in the group with one producer: from joining to the first error that can't be retried.
+//!
+//! Whatever goes wrong with a transaction ends the session. The next one starts from what was last committed:
+//! offsets from the group, state from the changelog. So there is one way back, and it is the one that every
+//! start takes.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use join::WallTime;
+use kafka::transaction::{TransactionError, TransactionalProducer};
+use models::Partition;
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use tracing::{debug, error, info, warn};
+
+use crate::changelog::{RestoreFailure, Restorer};
+use crate::environment::Environment;
+use crate::group::{Feed, Group, Rebalance, Source};
+use crate::outputs::Outputs;
+use crate::rows::Incoming;
+use crate::schemas::Answer;
+use crate::transaction::Transactions;
+use crate::work::{OwnTask, Step, Work, orphans};
+
+/// Why a session ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    /// A step of a transaction failed.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// librdkafka can't make a client, or its consumer is of no use any more.
+    #[error("{doing}")]
+    Kafka { doing: &'static str, source: KafkaError },
+    /// The state can't be restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreFailure),
+    /// The group has gone on without us.
+    #[error("the partitions were given to another joiner: ours was silent for too long")]
+    AssignmentLost,
+}
+
+impl SessionError {
+    /// Whether another session would end in the same way.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Restore(failure) => failure.is_final(),
+            Self::Kafka { source, .. } => {
+                matches!(source, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
+            }
+            Self::Transaction(_) | Self::AssignmentLost => false,
+        }
+    }
+}
+
+fn kafka_error(doing: &'static str) -> impl Fn(KafkaError) -> SessionError {
+    move |source| SessionError::Kafka { doing, source }
+}
+
+/// How many records are taken from one partition before the next one has its turn.
+const TURN: usize = 500;
+/// How long one call of the producer may take before it is looked whether to go on.
+const PRODUCER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the loop rests when there is nothing to read: at first, and after a while.
+const SHORT_REST: Duration = Duration::from_millis(1);
+const LONG_REST: Duration = Duration::from_millis(10);
+/// From when on a rest is long.
+const QUIET: Duration = Duration::from_millis(200);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A session's loop.
+pub(crate) struct Session<'e> {
+    env: &'e Environment,
+    // Before the group: their queues must be gone when it is left.
+    feeds: Vec<Feed>,
+    group: Group,
+    work: Work<'e>,
+    /// Commits of this session.
+    commits: u64,
+    last_pass: Instant,
+    last_row: Instant,
+}
+
+impl<'e> Session<'e> {
+    /// Takes over the transactional id, then joins the group.
+    pub(crate) fn open(env: &'e Environment) -> Result<Self, SessionError> {
+        let id = &env.transactional_id;
+        let producer = TransactionalProducer::new(&env.producer_config(), id, PRODUCER_TIMEOUT)
+            .map_err(kafka_error("making a producer"))?;
+        let transactions = Transactions::new(producer, env.ctx.shutdown.clone())?;
+        let section = &env.config.joiner;
+        let group = Group::join(&env.config.kafka, section, &env.topology)
+            .map_err(kafka_error("joining the consumer group"))?;
+        let step = section.window / 10;
+        let work = Work {
+            topology: &env.topology,
+            schemas: &env.schemas,
+            connector: &section.group_id,
+            transactions,
+            outputs: Outputs::new(env.encoders, &env.topology),
+            tasks: (0..env.topology.tasks()).map(|_| None).collect(),
+            tally: crate::tally::Tally::default(),
+            decisions: Vec::new(),
+            mark_step_ms: step.as_millis() as i64,
+        };
+        let now = Instant::now();
+        Ok(Self { env, feeds: Vec::new(), group, work, commits: 0, last_pass: now, last_row: now })
+    }
+
+    /// Works until shutdown is asked for; then what is under way is committed.
+    pub(crate) fn run(&mut self) -> Result<(), SessionError> {
+        self.env.not_ready("waiting for partitions of the group");
+        let mut rest = Duration::ZERO;
+        loop {
+            match self.group.serve(rest).map_err(kafka_error("consuming"))? {
+                Some(Rebalance::Assigned(partitions)) => self.assigned(&partitions)?,
+                Some(Rebalance::Revoked) => self.revoked()?,
+                None => {}
+            }
+            if self.env.ctx.shutdown.requested() {
+                return self.commit();
+            }
+            let now = self.mind_the_gap();
+            let mut read = 0;
+            for index in 0..self.feeds.len() {
+                read += self.read(index, now)?;
+            }
+            self.work.advance(wall_time())?;
+            let section = &self.env.config.joiner;
+            if self.work.transactions.is_due(section.commit_interval, section.max_transaction_rows)
+            {
+                self.commit()?;
+            }
+            self.wait_for_the_others();
+            rest = self.rest(read);
+        }
+    }
+
+    /// Commits of this session.
+    pub(crate) const fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    fn assigned(&mut self, partitions: &TopicPartitionList) -> Result<(), SessionError> {
+        self.env.not_ready("restoring the state");
+        let topology = &self.env.topology;
+        let feeds = self.group.assign(partitions, topology).map_err(kafka_error("assigning"))?;
+        let own: Vec<Partition> = feeds
+            .iter()
+            .filter_map(|feed| match feed.source {
+                Source::Repartition(partition) => Some(partition),
+                Source::Input(..) => None,
+            })
+            .collect();
+        let orphans = orphans(feeds.iter().map(|feed| feed.source), &own, topology.tasks());
+        let restorer = Restorer {
+            kafka: &self.env.config.kafka,
+            changelog: &topology.changelog,
+            rules: &self.env.rules,
+            inputs: topology.input_partitions(),
+            shutdown: &self.env.ctx.shutdown,
+        };
+        let restored = match restorer.restore(&own) {
+            // The loop sees the request and leaves with nothing to commit.
+            Err(RestoreFailure::Stopped) => return Ok(()),
+            restored => restored?,
+        };
+        for restored in restored {
+            let number = restored.task.layout().task() as usize;
+            self.work.tasks[number] = Some(OwnTask::new(restored, topology));
+        }
+        self.feeds = feeds;
+        self.feeds.retain(|feed| !orphans.contains(&feed.source));
+        self.work.restart_idle(None, wall_time());
+        info!(tasks = ?own, partitions = self.feeds.len(), "partitions assigned");
+        if orphans.is_empty() {
+            self.env.ready();
+        } else {
+            let why = "the inputs have different partition counts, and the group has split what belongs \
+                       together: run one joiner only, or give the inputs equal counts";
+            error!(unread = ?orphans, "{why}");
+            self.env.not_ready(why);
+        }
+        Ok(())
+    }
+
+    fn revoked(&mut self) -> Result<(), SessionError> {
+        if self.group.assignment_lost() {
+            return Err(SessionError::AssignmentLost);
+        }
+        self.commit()?;
+        self.feeds.clear();
+        for (number, task) in self.work.tasks.iter_mut().enumerate() {
+            if task.take().is_some() {
+                self.env.metrics.gone(number as Partition);
+            }
+        }
+        info!("partitions revoked");
+        self.env.not_ready("waiting for partitions of the group");
+        self.group.unassign().map_err(kafka_error("giving partitions back"))
+    }
+
+    /// Restarts idle times where nothing *could* come: Kafka is away, or this thread stood still.
+    fn mind_the_gap(&mut self) -> WallTime {
+        let now = wall_time();
+        let stood_still = self.last_pass.elapsed() > self.env.config.joiner.idle / 2;
+        self.last_pass = Instant::now();
+        if stood_still || !self.env.kafka_is_reachable() {
+            self.work.restart_idle(None, now);
+        }
+        now
+    }
+
+    /// One turn of one partition; how many records were read.
+    fn read(&mut self, index: usize, now: WallTime) -> Result<usize, SessionError> {
+        let feed = &mut self.feeds[index];
+        if feed.ahead {
+            return Ok(0);
+        }
+        if let Some((message, id)) = feed.held.take() {
+            let missing = match self.env.schemas.answer(id) {
+                Answer::Pending => {
+                    self.work.restart_idle(Some(feed.source.task(self.env.topology.tasks())), now);
+                    feed.held = Some((message, id));
+                    return Ok(0);
+                }
+                Answer::Known => None,
+                Answer::Missing => Some(id),
+            };
+            let offset = rdkafka::Message::offset(&message);
+            match self.work.process(feed.source, &Incoming::from(&message), missing, now)? {
+                Step::Done => feed.uncommitted = Some(offset + 1),
+                Step::NeedsSchema(id) => {
+                    feed.held = Some((message, id));
+                    return Ok(0);
+                }
+            }
+            self.work.transactions.count_row()?;
+        }
+        let mut read = 0;
+        while read < TURN {
+            match feed.queue.poll(Duration::ZERO) {
+                Some(Ok(message)) => {
+                    let incoming = Incoming::from(&message);
+                    match self.work.process(feed.source, &incoming, None, now)? {
+                        Step::Done => feed.uncommitted = Some(incoming.offset + 1),
+                        Step::NeedsSchema(id) => {
+                            debug!(schema = %id, topic = feed.topic, "a row waits for its schema");
+                            feed.held = Some((message.detach(), id));
+                            break;
+                        }
+                    }
+                    self.work.transactions.count_row()?;
+                    read += 1;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => self.work.end(feed.source, now)?,
+                Some(Err(error)) => {
+                    warn!(topic = feed.topic, partition = feed.partition, %error, "reading");
+                    break;
+                }
+                None => break,
+            }
+        }
+        Ok(read)
+    }
+
+    /// Rule 11: a partition that is far ahead of its task's watermark is left alone for a while.
+    fn wait_for_the_others(&mut self) {
+        let tasks = self.env.topology.tasks();
+        for feed in &mut self.feeds {
+            let Source::Input(side, partition) = feed.source else { continue };
+            let task = &self.work.tasks[feed.source.task(tasks)];
+            let task = task.as_ref().expect("only partitions of own tasks are read");
+            feed.ahead = task.join.inputs_ahead().any(|ahead| ahead == (side, partition));
+        }
+    }
+
+    fn rest(&mut self, read: usize) -> Duration {
+        if read > 0 {
+            self.last_row = Instant::now();
+            return Duration::ZERO;
+        }
+        self.work.transactions.poll();
+        self.env.report.tick();
+        if self.last_row.elapsed() < QUIET { SHORT_REST } else { LONG_REST }
+    }
+
+    /// Commits the open transaction, if there is one: marks, changelog and offsets go with it.
+    fn commit(&mut self) -> Result<(), SessionError> {
+        if !self.work.transactions.is_open() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.work.advance(wall_time())?;
+        self.work.tell_marks()?;
+        let obsolete = self.write_changelog()?;
+        let mut offsets = TopicPartitionList::new();
+        for feed in &self.feeds {
+            if let Some(next) = feed.uncommitted {
+                offsets
+                    .add_partition_offset(&feed.topic, feed.partition, Offset::Offset(next))
+                    .expect("an offset is not negative");
+            }
+        }
+        self.work.transactions.commit(&offsets, &self.group.metadata())?;
+        self.commits += 1;
+        for feed in &mut self.feeds {
+            if let Some(next) = feed.uncommitted.take()
+                && let Source::Repartition(partition) = feed.source
+            {
+                self.env.cleaner.read_up_to(partition, next);
+            }
+        }
+        for (partition, end) in obsolete {
+            self.env.cleaner.snapshot_at(partition, end);
+        }
+        for task in self.work.tasks.iter().flatten() {
+            self.env.metrics.standing(&task.join);
+        }
+        let tally = std::mem::take(&mut self.work.tally);
+        self.env.metrics.committed(&tally, started.elapsed());
+        self.env.report.committed(&tally, &self.work);
+        Ok(())
+    }
+
+    /// Appends what changed in the tasks. Where that is all there is, what lies before the given ends is obsolete.
+    fn write_changelog(&mut self) -> Result<Vec<(Partition, i64)>, SessionError> {
+        let mut obsolete = Vec::new();
+        let topic = &self.env.topology.changelog.name;
+        for task in self.work.tasks.iter_mut().flatten().filter(|task| task.touched) {
+            let transactions = &mut self.work.transactions;
+            task.touched = false;
+            if task.changelog.snapshot_is_due(&task.join) {
+                let partition = task.join.layout().task();
+                let end = self.group.end_of(topic, partition, END_TIMEOUT);
+                task.changelog.snapshot(&mut task.join, transactions)?;
+                match end {
+                    Ok(end) => obsolete.push((partition, end)),
+                    Err(error) => debug!(%error, partition, "the changelog is not shortened"),
+                }
+            } else {
+                task.changelog.delta(&mut task.join, transactions)?;
+            }
+        }
+        Ok(obsolete)
+    }
+}
+
+/// The wall clock, as the join takes it.
+fn wall_time() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_millis(since.as_millis() as i64)
+}

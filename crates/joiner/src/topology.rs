@@ -1,0 +1,183 @@
+//! Which topics there are and how many partitions they have: decided once, before the first row is read.
+
+use std::time::Duration;
+
+use kafka::KafkaConfig;
+use kafka::topics::{TopicError, Wanted, ensure};
+use models::topics::Topic;
+use models::{Partition, Side};
+use service::Context;
+use tracing::{info, warn};
+
+use crate::config::JoinerConfig;
+
+/// A topic that the joiner reads or writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stream {
+    pub(crate) name: String,
+    pub(crate) partitions: Partition,
+}
+
+/// All topics of the joiner as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Topology {
+    /// In the order of [`Side::ALL`].
+    pub(crate) inputs: [Stream; 3],
+    pub(crate) joined: Stream,
+    pub(crate) unmatched: Stream,
+    pub(crate) rejects: Stream,
+    pub(crate) repartition: Stream,
+    pub(crate) changelog: Stream,
+}
+
+/// Why the topics are not as they have to be.
+#[derive(Debug, thiserror::Error)]
+pub enum TopologyError {
+    /// A topic can't be made or asked for.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// The two internal topics don't fit each other.
+    #[error(
+        "{changelog} has {changelog_partitions} partitions but {repartition} has {repartition_partitions}; \
+         they must have as many: delete both (the state with them), or name others in [joiner]"
+    )]
+    Internal {
+        /// The changelog topic.
+        changelog: String,
+        /// Its partitions.
+        changelog_partitions: Partition,
+        /// The repartition topic.
+        repartition: String,
+        /// Its partitions.
+        repartition_partitions: Partition,
+    },
+}
+
+/// Room for a row that grew: an unmatched row has up to two whole rows in it, a joined one three.
+const MAX_MESSAGE_BYTES: &str = "4194304";
+const OUTPUT: &[(&str, &str)] = &[("max.message.bytes", MAX_MESSAGE_BYTES)];
+/// Nothing in the internal topics may go before the joiner says so.
+const INTERNAL: &[(&str, &str)] = &[
+    ("cleanup.policy", "delete"),
+    ("max.message.bytes", MAX_MESSAGE_BYTES),
+    ("retention.bytes", "-1"),
+    ("retention.ms", "-1"),
+];
+
+impl Topology {
+    /// How many tasks the join has: the partitions of the repartition topic (rule 8).
+    pub(crate) const fn tasks(&self) -> Partition {
+        self.repartition.partitions
+    }
+
+    /// The partition counts of the inputs, in the order of [`Side::ALL`].
+    pub(crate) fn input_partitions(&self) -> [Partition; 3] {
+        Side::ALL.map(|side| self.inputs[side.index()].partitions)
+    }
+
+    /// The names of all topics that are consumed.
+    pub(crate) fn consumed(&self) -> [&str; 4] {
+        let [trips, drivers, riders] = &self.inputs;
+        [&trips.name, &drivers.name, &riders.name, &self.repartition.name]
+    }
+
+    async fn create(config: &JoinerConfig) -> Result<Self, TopologyError> {
+        let topics = &config.topics;
+        let inputs = topics.inputs().map(Wanted::from);
+        let outputs = topics.outputs().map(|topic| Wanted { topic, configs: OUTPUT });
+        let counts = ensure(&config.kafka, &[inputs, outputs].concat()).await?;
+        let stream =
+            |topic: &Topic| Stream { name: topic.name.clone(), partitions: counts[&topic.name] };
+        let inputs = topics.inputs().map(stream);
+        let tasks = inputs.iter().map(|input| input.partitions).max().expect("there are three");
+        let repartition =
+            internal(&config.kafka, &config.joiner.repartition_topic, tasks, config).await?;
+        let tasks = repartition.partitions;
+        let changelog =
+            internal(&config.kafka, &config.joiner.changelog_topic, tasks, config).await?;
+        if changelog.partitions != repartition.partitions {
+            return Err(TopologyError::Internal {
+                changelog: changelog.name,
+                changelog_partitions: changelog.partitions,
+                repartition: repartition.name,
+                repartition_partitions: repartition.partitions,
+            });
+        }
+        Ok(Self {
+            inputs,
+            joined: stream(&topics.joined_streams),
+            unmatched: stream(&topics.unmatched),
+            rejects: stream(&topics.rejects),
+            repartition,
+            changelog,
+        })
+    }
+}
+
+async fn internal(
+    kafka: &KafkaConfig,
+    name: &str,
+    partitions: Partition,
+    config: &JoinerConfig,
+) -> Result<Stream, TopicError> {
+    let replicas = config.joiner.internal_replicas;
+    let topic = Topic { name: name.to_owned(), partitions, replicas };
+    let counts = ensure(kafka, &[Wanted { topic: &topic, configs: INTERNAL }]).await?;
+    Ok(Stream { name: topic.name, partitions: counts[name] })
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Finds or creates all topics, however long Kafka stays away. `None` if shutdown comes first.
+pub(crate) async fn establish(
+    config: &JoinerConfig,
+    ctx: &Context,
+) -> Result<Option<Topology>, TopologyError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match Topology::create(config).await {
+            Ok(topology) => {
+                report(&topology);
+                return Ok(Some(topology));
+            }
+            Err(TopologyError::Topic(error)) if error.is_retriable() => {
+                warn!(error = %chain(&error), "Kafka does not give us our topics; asking again");
+                ctx.health.set("kafka", Err(chain(&error)));
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = ctx.shutdown.wait() => return Ok(None),
+        }
+    }
+}
+
+fn report(topology: &Topology) {
+    let tasks = topology.tasks();
+    if topology.input_partitions() == [tasks; 3] {
+        info!(
+            tasks,
+            "inputs have equal partition counts: rows keyed by trip_id are joined where they lie"
+        );
+    } else {
+        warn!(
+            tasks,
+            inputs = ?topology.input_partitions(),
+            "inputs have different partition counts: most rows take the detour through {}",
+            topology.repartition.name
+        );
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
