@@ -1,1 +1,56 @@
 #![doc = include_str!("../README.md")]
+
+mod calendar;
+mod clockwork;
+mod settings;
+mod timetable;
+mod zoned;
+
+use anyhow::Context as _;
+use service::Context;
+use trip_client::{Plan, Report, TripClient, drive};
+
+use calendar::Calendar;
+use clockwork::Clockwork;
+pub use settings::{CronConfig, CronSettings};
+pub use timetable::{Timetable, TimetableError};
+
+/// The name of this service.
+pub const NAME: &str = "scheduler-cron";
+
+/// Runs the schedule until it is over or shutdown is asked for, and reports. Requests that failed are in the report, and
+/// in [`Report::verdict`]; they are no error here.
+///
+/// # Errors
+///
+/// If the settings can't work, the report could not be written at the end, or the cron library does not start.
+pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<Report> {
+    let CronSettings { client, scheduler_cron: config, shutdown, .. } = settings;
+    if let Some(path) = &config.report {
+        Report::reserve(path)?;
+    }
+    let timetable = config.timetable().context("configuration")?;
+    let overrun = (config.overrun, config.queue_limit);
+    let plan = Plan::new(NAME, config.in_words(), overrun, &client, &shutdown);
+    let client = TripClient::new(&client).context("configuration")?;
+    let calendar = Calendar::new(timetable, config.extent(), chrono::Utc::now());
+    let mut clockwork = Clockwork::start(calendar, config.trips)
+        .await
+        .context("cannot start tokio-cron-scheduler")?;
+    // The library's shutdown does not wait for jobs; here a job only hands over its tick, and `drive` waits for the
+    // requests.
+    let report = drive(&client, &mut clockwork, plan, &ctx).await;
+    clockwork.stop().await;
+    Ok(report)
+}
+
+/// [`run`] as the binary does it: prints the summary, writes the report, and fails if requests failed.
+///
+/// # Errors
+///
+/// As [`run`] and [`Report::conclude`].
+pub async fn run_and_conclude(settings: CronSettings, ctx: Context) -> anyhow::Result<()> {
+    let path = settings.scheduler_cron.report.clone();
+    let report = run(settings, ctx).await?;
+    Ok(report.conclude(path.as_deref())?)
+}

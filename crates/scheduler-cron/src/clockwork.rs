@@ -1,0 +1,207 @@
+//! `tokio-cron-scheduler` as the clockwork that fires.
+//!
+//! It gets one one-shot job at a time, for the calendar's next instant, instead of the cron expression or the interval
+//! itself. Version 0.15 is not safe with those: it fixes a zone's offset when the job is made, so that all ticks after a
+//! change of the clocks are an hour off; it cuts intervals to whole seconds, 500 ms to 0; and a repeated job that is once
+//! late by more than its interval has a last tick after its next one and never fires again. What stays its own is the
+//! polling each 500 ms, which shows as lag.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep};
+use tokio_cron_scheduler::job::JobCreator;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tracing::{debug, warn};
+use trip_client::{Due, Schedule, Tick};
+
+use crate::calendar::Calendar;
+
+/// The library polls each 500 ms; a job that has not fired so long after its time is lost.
+const LOST_AFTER: TimeDelta = TimeDelta::seconds(5);
+/// How often the wall clock is looked at while waiting: it may be set, and the machine may sleep.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// What the library reports.
+type Fired = Result<DateTime<Utc>, JobSchedulerError>;
+
+/// The calendar, wound by the library.
+pub(crate) struct Clockwork {
+    scheduler: JobScheduler,
+    calendar: Calendar,
+    trips: u32,
+    /// The instant that the library has a job for.
+    armed: Option<DateTime<Utc>>,
+    /// A tick to hand out once the missed ones before it are.
+    tick: Option<Tick>,
+    fired: UnboundedReceiver<Fired>,
+    report: UnboundedSender<Fired>,
+}
+
+impl Clockwork {
+    /// Starts the library's own tasks.
+    pub(crate) async fn start(calendar: Calendar, trips: u32) -> Result<Self, JobSchedulerError> {
+        let mut scheduler = JobScheduler::new().await?;
+        scheduler.init().await?;
+        scheduler.start().await?;
+        let (report, fired) = unbounded_channel();
+        Ok(Self { scheduler, calendar, trips, armed: None, tick: None, fired, report })
+    }
+
+    /// Ends the library's polling.
+    pub(crate) async fn stop(mut self) {
+        if let Err(err) = self.scheduler.shutdown().await {
+            debug!(%err, "tokio-cron-scheduler did not stop");
+        }
+    }
+
+    /// Hands `at` to the library, in a task of its own: [`Schedule::next`] may be dropped at any time.
+    fn arm(&mut self, at: DateTime<Utc>) {
+        self.armed = Some(at);
+        let context = self.scheduler.context();
+        let report = self.report.clone();
+        tokio::spawn(async move {
+            let added = match one_shot(at, report.clone()) {
+                Ok(job) => JobCreator::add(&context, job).await.map(drop),
+                Err(err) => Err(err),
+            };
+            if let Err(err) = added {
+                // The receiver is gone only when the run is over.
+                let _ = report.send(Err(err));
+            }
+        });
+    }
+
+    /// Waits until the library fires for `at`, or should have.
+    async fn wait_for(&mut self, at: DateTime<Utc>) {
+        loop {
+            tokio::select! {
+                fired = self.fired.recv() => match fired {
+                    Some(Ok(instant)) if instant == at => return,
+                    // An earlier one, found late after it was given up.
+                    Some(Ok(_)) => {}
+                    Some(Err(err)) => {
+                        warn!(%err, "tokio-cron-scheduler took no job; firing without it");
+                        let early = (at - Utc::now()).to_std().unwrap_or_default();
+                        return sleep(early).await;
+                    }
+                    None => return,
+                },
+                () = sleep(WATCH) => {
+                    if Utc::now() >= at + LOST_AFTER {
+                        warn!(due = %at, "tokio-cron-scheduler lost a job; firing without it");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Schedule for Clockwork {
+    async fn next(&mut self) -> Option<Due> {
+        loop {
+            if let Some(tick) = self.tick.take() {
+                return Some(Due::Now(tick));
+            }
+            let at = if let Some(at) = self.armed {
+                at
+            } else {
+                let at = self.calendar.next()?;
+                self.arm(at);
+                at
+            };
+            self.wait_for(at).await;
+            self.armed = None;
+            let now = Utc::now();
+            let Some(elapsed) = self.calendar.take(now) else {
+                // The clock was set back between the library's look at it and ours.
+                continue;
+            };
+            let ago = (now - elapsed.last).to_std().unwrap_or_default();
+            let due = Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
+            self.tick = Some(Tick { due, trips: self.trips });
+            if elapsed.missed > 0 {
+                warn!(missed = elapsed.missed, "ticks passed unseen; only the last one fires");
+                return Some(Due::Missed(elapsed.missed));
+            }
+        }
+    }
+}
+
+/// A job of the library that reports `at` once, when the wall clock has reached it.
+fn one_shot(at: DateTime<Utc>, report: UnboundedSender<Fired>) -> Result<Job, JobSchedulerError> {
+    let mut job = Job::new_one_shot(Duration::ZERO, move |_, _| {
+        let _ = report.send(Ok(at));
+    })?;
+    // Its own arithmetic adds whole seconds to a rounded now.
+    let mut data = job.job_data()?;
+    data.next_tick = u64::try_from(at.timestamp()).map_err(|_| JobSchedulerError::NoNextTick)?;
+    job.set_job_data(data)?;
+    Ok(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono_tz::Tz;
+    use tokio::time::timeout;
+    use trip_client::Extent;
+
+    use super::*;
+    use crate::Timetable;
+
+    async fn clockwork(schedule: &str, count: u64, start: DateTime<Utc>) -> Clockwork {
+        let timetable = Timetable::parse(schedule, Tz::UTC, start).unwrap();
+        let extent = Extent { count: Some(count), duration: None };
+        Clockwork::start(Calendar::new(timetable, extent, start), 30).await.unwrap()
+    }
+
+    async fn next(clockwork: &mut Clockwork) -> Option<Due> {
+        timeout(Duration::from_secs(20), clockwork.next()).await.expect("a tick in time")
+    }
+
+    #[tokio::test]
+    async fn ticks_come_after_their_instants_and_keep_their_distance() {
+        let mut clockwork = clockwork("every 1s", 3, Utc::now()).await;
+        let mut dues = Vec::new();
+        while let Some(due) = next(&mut clockwork).await {
+            match due {
+                Due::Now(tick) => {
+                    assert!(tick.due <= Instant::now());
+                    dues.push(tick.due);
+                }
+                // A machine that stalls for a second: counted, and no reason to fail.
+                Due::Missed(missed) => dues.extend(vec![Instant::now(); missed as usize]),
+            }
+        }
+        assert_eq!(dues.len(), 3);
+        let distance = dues[2] - dues[0];
+        assert!(distance >= Duration::from_millis(1900), "{distance:?}");
+    }
+
+    #[tokio::test]
+    async fn instants_that_passed_while_the_machine_slept_are_missed_but_the_last() {
+        let hour_ago = Utc::now() - TimeDelta::hours(1);
+        let mut clockwork = clockwork("every 600s", 7, hour_ago).await;
+        assert_eq!(next(&mut clockwork).await, Some(Due::Missed(5)));
+        let Some(Due::Now(tick)) = next(&mut clockwork).await else { panic!("the last one fires") };
+        assert!(tick.due.elapsed() > Duration::from_secs(500));
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_dropped_loses_no_tick() {
+        let mut clockwork = clockwork("every 1s", 1, Utc::now()).await;
+        for _ in 0..3 {
+            let dropped = timeout(Duration::from_millis(1), clockwork.next()).await;
+            if let Ok(due) = dropped {
+                assert!(matches!(due, Some(Due::Now(_))), "{due:?}");
+                return;
+            }
+        }
+        assert!(matches!(next(&mut clockwork).await, Some(Due::Now(_))));
+        assert_eq!(next(&mut clockwork).await, None);
+    }
+}

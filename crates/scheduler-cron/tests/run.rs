@@ -1,0 +1,76 @@
+//! The cron scheduler as a library, against a stand-in of the API. Its clock counts in whole seconds, so these take some.
+
+#[path = "../../trip-client/tests/fake_api/mod.rs"]
+mod fake_api;
+
+use fake_api::{FakeApi, OK, Reply, refused_url, until, within};
+use scheduler_cron::{CronSettings, run};
+use service::Context;
+use trip_client::SkipReason;
+
+fn settings(url: &str, schedule: &str) -> CronSettings {
+    let mut settings = CronSettings::default();
+    url.clone_into(&mut settings.client.url);
+    settings.client.retries = 0;
+    schedule.clone_into(&mut settings.scheduler_cron.schedule);
+    settings
+}
+
+#[tokio::test]
+async fn each_instant_becomes_a_request_for_30_trips() {
+    for schedule in ["every 1s", "* * * * * *"] {
+        let api = FakeApi::start(|_| OK);
+        let mut settings = settings(&api.url, schedule);
+        settings.scheduler_cron.count = Some(2);
+        let report = within("the run", run(settings, Context::new("test"))).await.unwrap();
+        report.counts.balance().unwrap();
+        report.verdict().unwrap();
+        assert_eq!(report.counts.scheduled, 2, "{schedule}");
+        assert_eq!(report.counts.trips.confirmed, 30 * report.counts.succeeded, "{schedule}");
+        assert_eq!(api.trips() as u64, report.counts.trips.confirmed, "{schedule}");
+    }
+}
+
+#[tokio::test]
+async fn a_tick_is_skipped_while_the_request_before_it_runs() {
+    let api = FakeApi::start(|_| Reply::Held);
+    let ctx = Context::new("test");
+    let watch = async {
+        until("a tick was skipped", || ctx.metrics.encode().contains("outcome=\"busy\"")).await;
+        api.release();
+        ctx.shutdown.trigger();
+    };
+    let run = within("the run", run(settings(&api.url, "every 1s"), ctx.clone()));
+    let (report, ()) = tokio::join!(run, watch);
+    let report = report.unwrap();
+    report.counts.balance().unwrap();
+    assert_eq!((report.counts.succeeded, api.max_in_flight()), (1, 1));
+    assert!(report.counts.skipped[&SkipReason::Busy] >= 1);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_request_that_runs() {
+    let api = FakeApi::start(|_| Reply::Held);
+    let ctx = Context::new("test");
+    let stop = async {
+        until("the request came", || api.in_flight() == 1).await;
+        ctx.shutdown.trigger();
+        api.release();
+    };
+    let run = within("the run", run(settings(&api.url, "every 1s"), ctx.clone()));
+    let (report, ()) = tokio::join!(run, stop);
+    let report = report.unwrap();
+    report.counts.balance().unwrap();
+    report.verdict().unwrap();
+    assert_eq!((report.counts.succeeded, report.counts.cut_off), (1, 0));
+}
+
+#[tokio::test]
+async fn an_api_that_is_not_there_fails_requests_not_the_run() {
+    let mut settings = settings(&refused_url(), "every 1s");
+    settings.scheduler_cron.count = Some(2);
+    let report = within("the run", run(settings, Context::new("test"))).await.unwrap();
+    report.counts.balance().unwrap();
+    assert!(report.counts.failed["connect"] >= 1);
+    assert!(report.verdict().is_err());
+}
