@@ -36,15 +36,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// Libraries that tell of each start and stop what a service says itself. Directives of `log.level` win.
+const QUIET: &str = "actix_server=warn";
+
 /// Sends the events of this process to standard error as `config` says. A second call changes nothing.
 ///
 /// # Errors
 ///
 /// [`ConfigError::Invalid`] if the level can't be parsed.
 pub(crate) fn init(config: &LogConfig) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&config.level).map_err(|err| ConfigError::Invalid {
-        key: "log.level".to_owned(),
-        reason: format!("{:?} is neither a level nor tracing directives: {err}", config.level),
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.level)).map_err(|err| {
+        ConfigError::Invalid {
+            key: "log.level".to_owned(),
+            reason: format!("{:?} is neither a level nor tracing directives: {err}", config.level),
+        }
     })?;
     let terminal = std::io::stderr().is_terminal();
     let json = match config.format {

@@ -1,6 +1,7 @@
 //! The life of a process: configure, listen, run, drain, say how it went.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::runtime::Runtime;
@@ -18,6 +19,9 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 /// Stopped at once by a second signal, as a shell reports SIGINT: 128 + 2.
 const INTERRUPTED: i32 = 130;
+
+/// A signal this soon after the first one is the same wish.
+const ECHO: Duration = Duration::from_millis(100);
 
 /// Runs the service `name` and returns the status for `main`: 0 done, 1 failed, 2 configuration or usage.
 ///
@@ -140,7 +144,14 @@ fn watch_signals(ctx: Context) -> std::io::Result<()> {
         let which = either(&mut interrupt, &mut terminate).await;
         info!("{which}: finishing what is under way; once more stops at once");
         ctx.shutdown.trigger();
-        let which = either(&mut interrupt, &mut terminate).await;
+        // `timeout` and some shells signal a process both by itself and as one of its group: that is one wish.
+        let echo_ends = tokio::time::Instant::now() + ECHO;
+        let which = loop {
+            let which = either(&mut interrupt, &mut terminate).await;
+            if tokio::time::Instant::now() >= echo_ends {
+                break which;
+            }
+        };
         warn!("{which} again: stopped at once");
         std::process::exit(INTERRUPTED);
     });
