@@ -201,6 +201,15 @@ async fn a_request_is_sent_again_until_it_succeeds() {
 }
 
 #[actix_web::test]
+async fn a_subject_that_another_client_registers_at_the_same_moment_is_asked_for_again() {
+    let conflict =
+        r#"{"error_code": 409, "message": "An artifact with ID 's-value' already exists."}"#;
+    let registry = Registry::start([(409, conflict), (200, r#"{"id": 7}"#)]);
+    let id = registry.client().register("s-value", RecordType::Rider).await;
+    assert_eq!(id.expect("the second answer").get(), 7);
+}
+
+#[actix_web::test]
 async fn silence_ends_with_the_time_out() {
     let registry = Registry::start([(SILENCE, "")]);
     let config =

@@ -115,6 +115,11 @@ impl Failure {
         let by_registry = said.error_code != 0;
         match status(error) {
             Some(404) if said.error_code / 100 == 404 => Self::NotFound,
+            // Apicurio says so when two clients register the first version of a subject at the same moment. Asked
+            // again, it finds the schema that the other one has registered.
+            Some(409) if by_registry && said.message.contains("already exists") => {
+                Self::Retry { answer }
+            }
             Some(409 | 422) if by_registry => Self::Refused { answer },
             Some(401 | 403) => Self::Denied { answer },
             Some(408 | 429 | 500..) | None => Self::Retry { answer },
