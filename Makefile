@@ -5,12 +5,14 @@ MAKEFLAGS += --no-print-directory
 
 # Cargo profile of the run targets: `make run-joiner BUILD=release` to measure something.
 BUILD ?= dev
+# The directory of default.toml and the profiles.
+CONFIG ?= $(CURDIR)/config
 # More arguments for a run target's program: `make run-scheduler-loop ARGS="--duration 60s"`.
 ARGS ?=
 
 # cargo replaces itself by the program, so that Ctrl-C reaches the program alone.
 # $(call run,package,subcommand)
-run = exec cargo run --quiet --profile $(BUILD) --package $(1) -- --config-dir "$(CURDIR)/config" $(2) $(ARGS)
+run = exec cargo run --quiet --profile $(BUILD) --package $(1) -- --config-dir "$(CONFIG)" $(2) $(ARGS)
 
 ##@ Kafka
 
