@@ -173,6 +173,14 @@ async fn answers_are_told_apart() {
 }
 
 #[actix_web::test]
+async fn an_id_that_no_registry_can_give_is_unknown_without_asking() {
+    let registry = Registry::start([(404, r#"{"error_code":0}"#)]);
+    let error = registry.client().schema(SchemaId::new(u32::MAX)).await.unwrap_err();
+    assert!(matches!(error, RegistryError::UnknownId { .. }), "{error}");
+    assert!(registry.asked().is_empty());
+}
+
+#[actix_web::test]
 async fn an_incompatible_schema_is_refused_with_the_registry_s_words() {
     for (status, code) in [(409, 409), (422, 42201)] {
         let body = format!(r#"{{"error_code": {code}, "message": "READER_FIELD_MISSING"}}"#);

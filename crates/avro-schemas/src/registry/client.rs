@@ -95,15 +95,18 @@ impl RegistryClient {
     ///
     /// [`RegistryError::UnknownId`] if the registry has none; the outages.
     pub async fn schema(&self, id: SchemaId) -> Result<WriterSchema, RegistryError> {
+        let unknown = || RegistryError::UnknownId { id, url: self.config.url.clone() };
+        if i32::try_from(id.get()).is_err() {
+            // Registries count in Java's `int`. Asked for more, some answer what looks like a wrong path.
+            return Err(unknown());
+        }
         let asked = format!("get schema {id}");
         let found = self
             .ask(&asked, self.config.retries, || get_schema_by_id(id.get(), &self.settings))
             .await;
         let schema = match found {
             Ok(schema) => schema,
-            Err((Failure::NotFound, _)) => {
-                return Err(RegistryError::UnknownId { id, url: self.config.url.clone() });
-            }
+            Err((Failure::NotFound, _)) => return Err(unknown()),
             Err((failure, attempts)) => return Err(self.error(asked, failure, attempts)),
         };
         Ok(match schema.schema_type {
