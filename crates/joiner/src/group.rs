@@ -199,6 +199,10 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.consumer.context().closing.store(true, Ordering::Relaxed);
+        // Closing waits until all rebalances are answered, and one of them may be the reason why we leave.
+        if let Err(error) = self.consumer.unassign() {
+            debug!(%error, "giving up the partitions while closing");
+        }
     }
 }
 
