@@ -1,1 +1,13 @@
 #![doc = include_str!("../README.md")]
+
+pub mod cli;
+mod consume;
+mod decode;
+mod names;
+pub mod settings;
+pub mod tail;
+pub mod topics;
+pub mod verify;
+
+/// The name of the binary, in its log and its help.
+pub const NAME: &str = "tripctl";
