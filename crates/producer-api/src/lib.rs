@@ -1,1 +1,29 @@
 #![doc = include_str!("../README.md")]
+
+mod answer;
+mod api;
+mod config;
+mod connect;
+mod docs;
+mod error;
+mod filled;
+mod metrics;
+mod publisher;
+mod server;
+
+pub use config::{ProducerApiConfig, ProducerConfig};
+pub use error::Error;
+pub use server::Server;
+
+/// The service's name, in its log and metrics.
+pub const NAME: &str = "producer-api";
+
+/// Binds and runs the service: what the binary does, and [`service::main`] takes.
+///
+/// # Errors
+///
+/// Those of [`Server::bind`] and [`Server::run`].
+pub async fn run(config: ProducerApiConfig, ctx: service::Context) -> anyhow::Result<()> {
+    Server::bind(config, ctx)?.run().await?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Every answer that is not the records asked for, in FastAPI's shape: `{"detail": ...}`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONNECTION, RETRY_AFTER};
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use avro_schemas::EncodeError;
+use models::validation::Rejection;
+use serde::Serialize;
+
+use crate::publisher::SendError;
+use crate::publisher::capacity::Full;
+use crate::publisher::tally::{FailedRecord, Undelivered};
+
+/// When a refused client should come again, in seconds.
+const RETRY_SECONDS: &str = "1";
+
+/// Why a request did not get its records.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{0}")]
+    Rejected(#[from] Rejection),
+    /// The body ended early or is no HTTP body.
+    #[error("There was an error parsing the body")]
+    BrokenBody,
+    #[error("Content Too Large")]
+    BodyTooLarge,
+    #[error("Request Timeout")]
+    BodyTooSlow,
+    #[error("not ready yet, nothing was produced: {0}")]
+    NotReady(String),
+    #[error("stopping, nothing was produced")]
+    Stopping,
+    #[error("too busy, nothing was produced: {0}")]
+    Full(#[from] Full),
+    #[error("{} of {} records were not acknowledged by Kafka", .0.failed, .0.failed + .0.delivered)]
+    Undelivered(Undelivered),
+    #[error("Internal Server Error")]
+    Encode(#[from] EncodeError),
+}
+
+impl From<Undelivered> for Refusal {
+    fn from(undelivered: Undelivered) -> Self {
+        Self::Undelivered(undelivered)
+    }
+}
+
+impl From<SendError> for Refusal {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Full(full) => Self::Full(full),
+            SendError::Encode(error) => Self::Encode(error),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    detail: &'a str,
+}
+
+#[derive(Serialize)]
+struct DeliveryFailure<'a> {
+    detail: &'a str,
+    delivered: u64,
+    failed: u64,
+    records: &'a [FailedRecord],
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Rejected(rejection) => {
+                StatusCode::from_u16(rejection.status()).expect("400 or 422")
+            }
+            Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NotReady(_) | Self::Stopping | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Undelivered(undelivered) if undelivered.timed_out => StatusCode::GATEWAY_TIMEOUT,
+            Self::Undelivered(_) => StatusCode::BAD_GATEWAY,
+            Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+        }
+        match self {
+            Self::Rejected(rejection) => json(&mut response, rejection.to_json()),
+            Self::Undelivered(undelivered) => response.json(DeliveryFailure {
+                detail: &self.to_string(),
+                delivered: undelivered.delivered,
+                failed: undelivered.failed,
+                records: &undelivered.records,
+            }),
+            // What is left of the body is not worth reading.
+            Self::BodyTooLarge | Self::BodyTooSlow | Self::BrokenBody => {
+                response.insert_header((CONNECTION, "close")).force_close();
+                response.json(Detail { detail: &self.to_string() })
+            }
+            _ => response.json(Detail { detail: &self.to_string() }),
+        }
+    }
+}
+
+/// A body that is JSON already.
+pub(crate) fn json(response: &mut HttpResponseBuilder, body: impl Into<Bytes>) -> HttpResponse {
+    response.content_type("application/json").body(body.into())
+}
+
+/// 404, as FastAPI says it.
+pub(crate) fn not_found() -> HttpResponse {
+    HttpResponse::NotFound().json(Detail { detail: "Not Found" })
+}
+
+/// 405, as FastAPI says it; `allow` lists the methods that would do.
+pub(crate) fn method_not_allowed(allow: &'static str) -> HttpResponse {
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, allow))
+        .json(Detail { detail: "Method Not Allowed" })
+}

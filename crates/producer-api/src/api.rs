@@ -1,0 +1,212 @@
+//! The five endpoints.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+use chrono::{DateTime, Utc};
+use generator::Generator;
+use models::commands::{GenerateDriverEarning, GenerateRider, GenerateTrip, GenerateTrips};
+use models::records::CompleteTrip;
+use serde::Serialize;
+use service::Context;
+
+use crate::answer::{self, Refusal};
+use crate::config::{ProducerConfig, RECORDS_PER_TRIP};
+use crate::filled;
+use crate::publisher::{Publisher, Routed};
+
+/// The paths that this module answers.
+pub(crate) const PATHS: [&str; 5] = [
+    "/api/generate-trip",
+    "/api/generate-driver-earning",
+    "/api/generate-rider",
+    "/api/generate-complete-trip",
+    "/api/generate-multiple-trips",
+];
+
+/// How long a client may take to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Trips that are made before other requests of the same worker get a turn: about half a millisecond's work.
+const TRIPS_PER_TURN: u32 = 64;
+/// A trip as JSON takes about this much.
+const TRIP_JSON_BYTES: usize = 1024;
+
+/// What all workers share.
+pub(crate) struct Api {
+    config: ProducerConfig,
+    ctx: Context,
+    generator: Generator,
+    /// The number of the next record or trip.
+    next: AtomicU64,
+    /// There once Kafka and the registry are.
+    publisher: OnceLock<Publisher>,
+}
+
+impl Api {
+    pub(crate) fn new(config: ProducerConfig, ctx: Context, generator: Generator) -> Self {
+        Self { config, ctx, generator, next: AtomicU64::new(0), publisher: OnceLock::new() }
+    }
+
+    /// Makes the endpoints work.
+    pub(crate) fn connected(&self, publisher: Publisher) -> &Publisher {
+        self.publisher.get_or_init(|| publisher)
+    }
+
+    /// Waits until every record has its report, and says how many have none by then. Blocks.
+    pub(crate) fn flush(&self, timeout: Duration) -> u64 {
+        self.publisher.get().map_or(0, |publisher| publisher.flush(timeout))
+    }
+
+    /// The publisher, if there is one and it may be used.
+    fn publisher(&self) -> Result<&Publisher, Refusal> {
+        if self.ctx.shutdown.requested() {
+            return Err(Refusal::Stopping);
+        }
+        self.publisher.get().ok_or_else(|| Refusal::NotReady(self.waiting_for()))
+    }
+
+    fn waiting_for(&self) -> String {
+        let failing = self.ctx.health.checks().into_values().filter_map(Result::err);
+        let failing: Vec<_> = failing.collect();
+        if failing.is_empty() { "starting".to_owned() } else { failing.join("; ") }
+    }
+
+    /// Takes `count` numbers in a row and gives the first.
+    fn numbers(&self, count: u32) -> u64 {
+        self.next.fetch_add(count.into(), Ordering::Relaxed)
+    }
+
+    async fn body(&self, payload: Payload) -> Result<Bytes, Refusal> {
+        let read = payload.to_bytes_limited(self.config.body_limit_bytes);
+        match tokio::time::timeout(BODY_TIMEOUT, read).await {
+            Err(_) => Err(Refusal::BodyTooSlow),
+            Ok(Err(_)) => Err(Refusal::BodyTooLarge),
+            Ok(Ok(Err(_))) => Err(Refusal::BrokenBody),
+            Ok(Ok(Ok(body))) => Ok(body),
+        }
+    }
+}
+
+/// Mounts the endpoints.
+pub(crate) fn configure(routes: &mut ServiceConfig) {
+    let [trip, driver_earning, rider, complete_trip, multiple_trips] = PATHS.map(post_only);
+    routes
+        .service(trip.route(web::post().to(generate_trip)))
+        .service(driver_earning.route(web::post().to(generate_driver_earning)))
+        .service(rider.route(web::post().to(generate_rider)))
+        .service(complete_trip.route(web::post().to(generate_complete_trip)))
+        .service(multiple_trips.route(web::post().to(generate_multiple_trips)));
+}
+
+fn post_only(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(async || answer::method_not_allowed("POST")))
+}
+
+fn now() -> DateTime<Utc> {
+    SystemTime::now().into()
+}
+
+fn content_type(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(CONTENT_TYPE)?.to_str().ok()
+}
+
+async fn generate_trip(
+    request: HttpRequest,
+    payload: Payload,
+    api: Data<Api>,
+) -> Result<HttpResponse, Refusal> {
+    let body = api.body(payload).await?;
+    let command = GenerateTrip::from_body(content_type(&request), &body)?;
+    let publisher = api.publisher()?;
+    let completion = now();
+    let drawn = api.generator.trip(api.numbers(1), completion);
+    produce(publisher, &filled::trip(drawn, command, completion)).await
+}
+
+async fn generate_driver_earning(
+    request: HttpRequest,
+    payload: Payload,
+    api: Data<Api>,
+) -> Result<HttpResponse, Refusal> {
+    let body = api.body(payload).await?;
+    let command = GenerateDriverEarning::from_body(content_type(&request), &body)?;
+    let publisher = api.publisher()?;
+    let drawn = api.generator.driver_earning(api.numbers(1));
+    produce(publisher, &filled::driver_earning(drawn, command)).await
+}
+
+async fn generate_rider(
+    request: HttpRequest,
+    payload: Payload,
+    api: Data<Api>,
+) -> Result<HttpResponse, Refusal> {
+    let body = api.body(payload).await?;
+    let command = GenerateRider::from_body(content_type(&request), &body)?;
+    let publisher = api.publisher()?;
+    let drawn = api.generator.rider(api.numbers(1));
+    produce(publisher, &filled::rider(drawn, command)).await
+}
+
+/// Takes no body, and like FastAPI looks at none.
+async fn generate_complete_trip(api: Data<Api>) -> Result<HttpResponse, Refusal> {
+    let mut batch = api.publisher()?.batch(RECORDS_PER_TRIP)?;
+    let trip = api.generator.complete_trip(api.numbers(1), now());
+    batch.send_trip(&trip)?;
+    batch.delivered().await?;
+    Ok(ok(json_of(&trip)))
+}
+
+async fn generate_multiple_trips(
+    request: HttpRequest,
+    payload: Payload,
+    api: Data<Api>,
+) -> Result<HttpResponse, Refusal> {
+    let body = api.body(payload).await?;
+    let max_trips = api.config.max_trips_per_request;
+    let command = GenerateTrips::from_body(content_type(&request), &body, max_trips)?;
+    let trips = command.number_of_trips;
+    let mut batch = api.publisher()?.batch(trips * RECORDS_PER_TRIP)?;
+    let first = api.numbers(trips);
+    // Written while the first records are on their way already.
+    let mut json = Vec::with_capacity(2 + trips as usize * TRIP_JSON_BYTES);
+    json.push(b'[');
+    for i in 0..trips {
+        if i > 0 {
+            json.push(b',');
+            if i % TRIPS_PER_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let trip: CompleteTrip = api.generator.complete_trip(first + u64::from(i), now());
+        batch.send_trip(&trip)?;
+        write_json(&mut json, &trip);
+    }
+    json.push(b']');
+    batch.delivered().await?;
+    Ok(ok(json))
+}
+
+/// Sends one record and answers with it once Kafka has it.
+async fn produce<T: Routed>(publisher: &Publisher, record: &T) -> Result<HttpResponse, Refusal> {
+    publisher.single(record)?.delivered().await?;
+    Ok(ok(json_of(record)))
+}
+
+fn ok(json: Vec<u8>) -> HttpResponse {
+    answer::json(&mut HttpResponse::Ok(), json)
+}
+
+fn json_of(record: &impl Serialize) -> Vec<u8> {
+    let mut json = Vec::with_capacity(TRIP_JSON_BYTES);
+    write_json(&mut json, record);
+    json
+}
+
+/// Non-finite numbers become `null`, as pydantic writes them.
+fn write_json(json: &mut Vec<u8>, record: &impl Serialize) {
+    serde_json::to_writer(json, record).expect("records have no map with odd keys");
+}

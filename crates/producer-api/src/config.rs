@@ -1,0 +1,155 @@
+//! The settings of this service.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use avro_schemas::RegistryConfig;
+use kafka::KafkaConfig;
+use models::topics::Topics;
+use serde::{Deserialize, Serialize};
+use service::{ConfigError, LogConfig, Settings, ShutdownConfig};
+
+use crate::publisher::capacity::RECORD_UNIT_BYTES;
+
+/// Records of one trip: trip, driver earning, rider.
+pub(crate) const RECORDS_PER_TRIP: u32 = 3;
+/// librdkafka's own limit on `message.timeout.ms` and `linger.ms`.
+const LONGEST_LINGER: Duration = Duration::from_secs(900);
+
+/// All sections that the producer API reads.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProducerApiConfig {
+    /// Section `[log]`.
+    pub log: LogConfig,
+    /// Section `[shutdown]`.
+    pub shutdown: ShutdownConfig,
+    /// Section `[kafka]`.
+    pub kafka: KafkaConfig,
+    /// Section `[registry]`.
+    pub registry: RegistryConfig,
+    /// Section `[topics]`; the three inputs of the join are written.
+    pub topics: Topics,
+    /// Section `[producer]`.
+    pub producer: ProducerConfig,
+}
+
+/// Section `[producer]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProducerConfig {
+    /// Where the API, `/health/*` and `/metrics` are served.
+    pub listen: SocketAddr,
+    /// Makes the trips repeatable: trip number i is the same in every run, but for its times. Without it a seed is
+    /// drawn and logged.
+    pub seed: Option<u64>,
+    /// The largest `number_of_trips` that a request may ask for.
+    pub max_trips_per_request: u32,
+    /// The largest request body, in bytes.
+    pub body_limit_bytes: usize,
+    /// How long Kafka may take to acknowledge a record before the request is answered with an error. Noticed up to
+    /// a second late.
+    #[serde(with = "humantime_serde")]
+    pub delivery_timeout: Duration,
+    /// How long a record waits for others to share its batch. Longer helps large requests, shorter small ones.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// How many records of up to 1 KiB may be on their way to Kafka at once; a larger record counts as one for each
+    /// KiB begun. A request that doesn't fit is answered with 503.
+    pub queue_records: u32,
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8001)),
+            seed: None,
+            max_trips_per_request: 10_000,
+            body_limit_bytes: 64 * 1024,
+            delivery_timeout: Duration::from_secs(8),
+            linger: Duration::from_millis(1),
+            queue_records: 100_000,
+        }
+    }
+}
+
+impl Settings for ProducerApiConfig {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn shutdown(&self) -> &ShutdownConfig {
+        &self.shutdown
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.producer.validate()
+    }
+}
+
+impl ProducerConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let invalid = |key: &str, reason: String| {
+            Err(ConfigError::Invalid { key: format!("producer.{key}"), reason })
+        };
+        if self.body_limit_bytes == 0 {
+            return invalid("body_limit_bytes", "must be at least 1".to_owned());
+        }
+        if self.delivery_timeout < Duration::from_millis(1)
+            || self.delivery_timeout.as_millis() > i32::MAX as u128
+        {
+            return invalid("delivery_timeout", "must be from 1ms to 24 days".to_owned());
+        }
+        if self.linger > LONGEST_LINGER || self.linger >= self.delivery_timeout {
+            return invalid(
+                "linger",
+                "must be shorter than delivery_timeout, and 15m at most".to_owned(),
+            );
+        }
+        // A request is let in whole or not at all, so the largest one must fit into an empty queue.
+        let needed = (u64::from(self.max_trips_per_request) * u64::from(RECORDS_PER_TRIP))
+            .max(self.body_limit_bytes as u64 / RECORD_UNIT_BYTES as u64 + 2);
+        if u64::from(self.queue_records) < needed {
+            return invalid(
+                "queue_records",
+                format!(
+                    "must be at least {needed}, to hold the largest request that max_trips_per_request \
+                     ({}) and body_limit_bytes ({}) allow",
+                    self.max_trips_per_request, self.body_limit_bytes
+                ),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_local() {
+        let config = ProducerApiConfig::default();
+        config.validate().unwrap();
+        assert_eq!(config.producer.listen.to_string(), "127.0.0.1:8001");
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let default = ProducerConfig::default;
+        let cases = [
+            (ProducerConfig { max_trips_per_request: 40_000, ..default() }, "queue_records"),
+            (
+                ProducerConfig { queue_records: 60, max_trips_per_request: 0, ..default() },
+                "queue_records",
+            ),
+            (ProducerConfig { body_limit_bytes: 0, ..default() }, "body_limit_bytes"),
+            (ProducerConfig { delivery_timeout: Duration::ZERO, ..default() }, "delivery_timeout"),
+            (ProducerConfig { linger: Duration::from_secs(8), ..default() }, "linger"),
+        ];
+        for (config, key) in cases {
+            let error = config.validate().expect_err(key).to_string();
+            assert!(error.contains(&format!("producer.{key}")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! From nothing to a publisher, however long Kafka and the registry take; and then keeping an eye on both.
+
+use std::time::Duration;
+
+use avro_schemas::{RecordType, RegistryClient};
+use kafka::probe::Probe;
+use kafka::topics::{self, PartitionCounts, Wanted};
+use models::Side;
+use service::{Context, Health};
+use tracing::{info, warn};
+
+use crate::config::ProducerApiConfig;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::publisher::{Publisher, Target};
+
+const KAFKA: &str = "kafka";
+const REGISTRY: &str = "registry";
+/// Pause before another attempt to connect; doubles up to [`LONGEST_PAUSE`].
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often both are asked whether they are there.
+const PROBE_PERIOD: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Says in `/health/ready` that nothing is known yet.
+pub(crate) fn announce(config: &ProducerApiConfig, health: &Health) {
+    health.set(KAFKA, Err(format!("connecting to Kafka at {}", config.kafka.bootstrap_servers)));
+    health.set(
+        REGISTRY,
+        Err(format!("connecting to the schema registry at {}", config.registry.url)),
+    );
+}
+
+/// Creates the topics, registers the schemas and makes the publisher. Waits for what is out of reach; the caller
+/// drops the future to stop.
+pub(crate) async fn publisher(
+    config: &ProducerApiConfig,
+    ctx: &Context,
+    metrics: Metrics,
+) -> Result<Publisher, Error> {
+    let registry = RegistryClient::new(&config.registry).map_err(Error::Registry)?;
+    let (counts, schemas) = tokio::try_join!(
+        partition_counts(config, &ctx.health),
+        schemas(config, &registry, &ctx.health)
+    )?;
+    let targets = Side::ALL.map(|side| {
+        let topic = config.topics.input(side).name.clone();
+        let partitions = counts[&topic];
+        Target { topic, partitions, schema: schemas[side.index()] }
+    });
+    for Target { topic, partitions, schema } in &targets {
+        info!(topic, partitions, schema_id = schema.get(), "topic ready");
+    }
+    Publisher::new(&config.kafka, &config.producer, targets, metrics)
+}
+
+async fn partition_counts(
+    config: &ProducerApiConfig,
+    health: &Health,
+) -> Result<PartitionCounts, Error> {
+    let wanted = config.topics.inputs().map(Wanted::from);
+    let mut pause = Pause::default();
+    loop {
+        match topics::ensure(&config.kafka, &wanted).await {
+            Ok(counts) => {
+                tell(health, KAFKA, Ok(()), true);
+                return Ok(counts);
+            }
+            Err(error) if error.is_retriable() => {
+                tell(health, KAFKA, Err(chain(&error)), pause.is_first());
+            }
+            Err(error) => return Err(Error::Topics(error)),
+        }
+        pause.wait().await;
+    }
+}
+
+async fn schemas(
+    config: &ProducerApiConfig,
+    registry: &RegistryClient,
+    health: &Health,
+) -> Result<[avro_schemas::SchemaId; 3], Error> {
+    let mut ids = Vec::with_capacity(3);
+    for (side, record) in
+        Side::ALL.into_iter().zip([RecordType::Trip, RecordType::DriverEarning, RecordType::Rider])
+    {
+        let subject = config.topics.input(side).value_subject();
+        let mut pause = Pause::default();
+        loop {
+            match registry.register(&subject, record).await {
+                Ok(id) => {
+                    ids.push(id);
+                    break;
+                }
+                Err(error) if error.is_outage() => {
+                    tell(health, REGISTRY, Err(chain(&error)), pause.is_first());
+                }
+                Err(error) => return Err(Error::Registry(error)),
+            }
+            pause.wait().await;
+        }
+    }
+    tell(health, REGISTRY, Ok(()), true);
+    Ok(ids.try_into().expect("one id for each of three subjects"))
+}
+
+/// Keeps `/health/ready` current. Ends only with an error.
+pub(crate) async fn watch(
+    config: &ProducerApiConfig,
+    health: &Health,
+) -> Result<std::convert::Infallible, Error> {
+    let probe = Probe::new(&config.kafka)?;
+    let registry = RegistryClient::new(&config.registry).map_err(Error::Registry)?;
+    loop {
+        tokio::time::sleep(PROBE_PERIOD).await;
+        let (kafka, registry) = tokio::join!(probe.check(PROBE_TIMEOUT), registry.reachable());
+        tell(health, KAFKA, kafka, false);
+        tell(health, REGISTRY, registry.map_err(|error| chain(&error)), false);
+    }
+}
+
+/// Sets a check, and logs it when that is news: at the first failure, and when it changes between working and
+/// failing.
+fn tell(health: &Health, check: &'static str, outcome: Result<(), String>, is_first: bool) {
+    let reason = outcome.as_ref().err().cloned();
+    let changed = health.set(check, outcome);
+    match reason {
+        Some(reason) if changed || is_first => {
+            warn!(check, "{reason}; trying again until it works");
+        }
+        None if changed => info!(check, "connected"),
+        _ => {}
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[derive(Debug, Default)]
+struct Pause(Duration);
+
+impl Pause {
+    fn is_first(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    async fn wait(&mut self) {
+        self.0 = (self.0 * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        tokio::time::sleep(self.0).await;
+    }
+}

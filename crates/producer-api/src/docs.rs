@@ -1,0 +1,150 @@
+//! `/openapi.json` and `/docs`, as FastAPI has them; Swagger UI is built in, nothing comes from elsewhere.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_ENCODING, ContentEncoding};
+use actix_web::web::{self, Bytes, Data, ServiceConfig};
+use actix_web::{HttpResponse, Resource};
+use serde_json::Value;
+
+use crate::answer;
+
+/// Written by hand, in the form that FastAPI generates; a test keeps it true to the records and commands.
+const OPENAPI: &str = include_str!("openapi.json");
+const MAX_TRIPS: &str = "/components/schemas/GenerateTrips/properties/number_of_trips/maximum";
+
+const PAGE: &str = r##"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>tripstream producer API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script>
+SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, tryItOutEnabled: true });
+</script>
+</body>
+</html>
+"##;
+
+/// The document, rendered once.
+#[derive(Debug, Clone)]
+struct OpenApi(Bytes);
+
+/// The OpenAPI document of an API that makes `max_trips` trips a request at most.
+fn openapi(max_trips: u32) -> Value {
+    let mut document: Value = serde_json::from_str(OPENAPI).expect("openapi.json is JSON");
+    *document.pointer_mut(MAX_TRIPS).expect("openapi.json has the limit") = max_trips.into();
+    document
+}
+
+/// The paths that this module answers, besides the files of Swagger UI.
+pub(crate) const PATHS: [&str; 2] = ["/openapi.json", "/docs"];
+
+/// Mounts `/openapi.json`, `/docs` and what the page needs.
+pub(crate) fn configure(routes: &mut ServiceConfig, max_trips: u32) {
+    let document = OpenApi(openapi(max_trips).to_string().into());
+    routes
+        .app_data(Data::new(document))
+        .service(
+            readable(PATHS[0])
+                .route(web::get().to(document_route))
+                .route(web::head().to(document_route)),
+        )
+        .service(readable(PATHS[1]).route(web::get().to(page)).route(web::head().to(page)))
+        .service(web::resource("/docs/{file}").route(web::get().to(file)));
+}
+
+fn readable(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(async || answer::method_not_allowed("HEAD, GET")))
+}
+
+async fn document_route(document: Data<OpenApi>) -> HttpResponse {
+    answer::json(&mut HttpResponse::Ok(), document.0.clone())
+}
+
+async fn page() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(PAGE)
+}
+
+/// A file of Swagger UI.
+async fn file(name: web::Path<String>) -> HttpResponse {
+    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
+    let Ok(Some(file)) = utoipa_swagger_ui::serve(&name, config) else {
+        return answer::not_found();
+    };
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header((CONTENT_ENCODING, ContentEncoding::Gzip));
+    }
+    response.content_type(file.content_type).body(file.bytes.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use models::records::{CompleteTrip, DriverEarning, Rider, Trip};
+    use serde_json::json;
+
+    use super::*;
+
+    fn names(object: &Value) -> Vec<&str> {
+        object.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn the_document_has_the_fields_of_the_records_in_their_order() {
+        let document = openapi(7);
+        let trip = json!(Trip::default());
+        for (schema, record) in [
+            ("Trip", trip.clone()),
+            ("DriverEarning", json!(DriverEarning::default())),
+            ("Rider", json!(Rider::default())),
+            ("CompleteTrip", json!(CompleteTrip::default())),
+        ] {
+            let schema = &document["components"]["schemas"][schema];
+            assert_eq!(names(&schema["properties"]), names(&record));
+        }
+        let commands = [
+            ("GenerateTrip", json!(models::commands::GenerateTrip::default())),
+            ("GenerateDriverEarning", json!(models::commands::GenerateDriverEarning::default())),
+            ("GenerateRider", json!(models::commands::GenerateRider::default())),
+            ("GenerateTrips", json!(models::commands::GenerateTrips { number_of_trips: 1 })),
+        ];
+        for (schema, command) in commands {
+            let schema = &document["components"]["schemas"][schema];
+            assert_eq!(names(&schema["properties"]), names(&command));
+        }
+        assert_eq!(document.pointer(MAX_TRIPS), Some(&json!(7)));
+    }
+
+    #[test]
+    fn the_document_describes_the_paths_that_are_served() {
+        let document = openapi(7);
+        assert_eq!(names(&document["paths"]), crate::api::PATHS);
+    }
+
+    #[test]
+    fn every_reference_in_the_document_leads_somewhere() {
+        let document = openapi(7);
+        let text = document.to_string();
+        let references: Vec<_> = text.split("\"$ref\":\"#").skip(1).collect();
+        assert!(references.len() > 10);
+        for rest in references {
+            let pointer = rest.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_page_finds_all_its_files() {
+        for name in PAGE.split("/docs/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            let response = file(web::Path::from(name.to_owned())).await;
+            assert!(response.status().is_success(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Records to Kafka: encoded, enqueued, and waited for.
+
+pub(crate) mod capacity;
+pub(crate) mod tally;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use avro_schemas::{EncodeError, Encoder, Record, SchemaId};
+use kafka::partitioner::partition_for;
+use kafka::{KafkaConfig, LogContext};
+use models::Side;
+use models::records::{CompleteTrip, DriverEarning, Rider, Trip};
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ProducerConfig;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use capacity::{Capacity, Full, Room};
+use tally::{Tally, Undelivered};
+
+/// librdkafka lets go of a record a moment after its report, when ours has made room already; its own limits must
+/// not be the ones that are met first.
+const QUEUE_SLACK: u64 = 2;
+/// The largest value of `queue.buffering.max.kbytes`: [`Capacity`] bounds the bytes.
+const NO_KBYTES_LIMIT: &str = "2147483647";
+
+/// Where the records of one side go.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The topic's name.
+    pub(crate) topic: String,
+    /// How many partitions it had when the service started.
+    pub(crate) partitions: i32,
+    /// The id of its value schema.
+    pub(crate) schema: SchemaId,
+}
+
+/// The one long-lived producer and all that it needs to know.
+pub(crate) struct Publisher {
+    producer: ThreadedProducer<Reports>,
+    /// By [`Side::index`].
+    targets: Arc<[Target; 3]>,
+    trips: Encoder<Trip>,
+    drivers: Encoder<DriverEarning>,
+    riders: Encoder<Rider>,
+    capacity: Capacity,
+    metrics: Metrics,
+}
+
+impl Publisher {
+    /// A publisher to `targets`, which are in the order of [`Side::ALL`]. Doesn't wait for a connection.
+    pub(crate) fn new(
+        kafka: &KafkaConfig,
+        config: &ProducerConfig,
+        targets: [Target; 3],
+        metrics: Metrics,
+    ) -> Result<Self, Error> {
+        let mut client = kafka.client()?;
+        let queue = u64::from(config.queue_records) * QUEUE_SLACK;
+        let tuning = [
+            (
+                ["linger.ms", "queue.buffering.max.ms"],
+                (config.linger.as_secs_f64() * 1e3).to_string(),
+            ),
+            (
+                ["message.timeout.ms", "delivery.timeout.ms"],
+                config.delivery_timeout.as_millis().to_string(),
+            ),
+            (["queue.buffering.max.messages"; 2], queue.min(i32::MAX as u64).to_string()),
+            // 10 s by default, longer than a request waits: a broker that is back must be found at once.
+            (["reconnect.backoff.max.ms"; 2], "1000".to_owned()),
+            (["queue.buffering.max.kbytes"; 2], NO_KBYTES_LIMIT.to_owned()),
+        ];
+        for (names, value) in tuning {
+            if names.iter().all(|name| kafka.properties.get(name).is_none()) {
+                client.set(names[0], value);
+            }
+        }
+        // Not for kafka.properties to change: a 200 promises what these two guarantee.
+        client.set("enable.idempotence", "true").set("acks", "all");
+        client.remove("request.required.acks");
+        let targets = Arc::new(targets);
+        let reports = Reports::new(Arc::clone(&targets));
+        let [trips, drivers, riders] = [0, 1, 2].map(|side| targets[side].schema);
+        Ok(Self {
+            producer: client.create_with_context(reports).map_err(Error::Producer)?,
+            trips: Encoder::new(trips),
+            drivers: Encoder::new(drivers),
+            riders: Encoder::new(riders),
+            capacity: Capacity::new(config.queue_records),
+            targets,
+            metrics,
+        })
+    }
+
+    /// Takes room for `records` records of up to 1 KiB and starts a batch of them.
+    pub(crate) fn batch(&self, records: u32) -> Result<Batch<'_>, Full> {
+        self.capacity.take(records).map(|room| self.batch_in(room))
+    }
+
+    /// Encodes one record of any size and enqueues it as a batch of its own.
+    pub(crate) fn single<T: Routed>(&self, record: &T) -> Result<Batch<'_>, SendError> {
+        let mut value = Vec::new();
+        T::encoder(self).encode(record, &mut value)?;
+        let room = self.capacity.take(capacity::units(value.len() + record.trip_id().len()))?;
+        let batch = self.batch_in(room);
+        batch.enqueue(T::SIDE, record.trip_id(), &value);
+        Ok(batch)
+    }
+
+    fn batch_in(&self, room: Room) -> Batch<'_> {
+        self.metrics.in_flight(self.capacity.in_flight());
+        Batch { publisher: self, tally: Tally::new(room, self.metrics.clone()), value: Vec::new() }
+    }
+
+    /// Shows how many records are on their way.
+    pub(crate) fn report_in_flight(&self) {
+        self.metrics.in_flight(self.capacity.in_flight());
+    }
+
+    /// Waits until every record has its report, and says how many have none by then. Blocks.
+    pub(crate) fn flush(&self, timeout: Duration) -> u64 {
+        // An error means time ran out, which the count says, too.
+        let _ = self.producer.flush(timeout);
+        u64::try_from(self.producer.in_flight_count()).unwrap_or(0)
+    }
+
+    /// Waits until the producer can't go on, and says why. That may be never.
+    pub(crate) async fn failure(&self) -> String {
+        let reports = self.producer.context();
+        reports.failed.cancelled().await;
+        reports.failure.get().cloned().unwrap_or_default()
+    }
+}
+
+/// A record that could not be enqueued.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    #[error(transparent)]
+    Full(#[from] Full),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// A record type that has a topic here.
+pub(crate) trait Routed: Record {
+    const SIDE: Side;
+    fn trip_id(&self) -> &str;
+    fn encoder(publisher: &Publisher) -> &Encoder<Self>;
+}
+
+macro_rules! routed {
+    ($($record:ident $side:ident $encoder:ident),*) => {$(
+        impl Routed for $record {
+            const SIDE: Side = Side::$side;
+            fn trip_id(&self) -> &str {
+                &self.trip_id
+            }
+            fn encoder(publisher: &Publisher) -> &Encoder<Self> {
+                &publisher.$encoder
+            }
+        }
+    )*};
+}
+routed!(Trip Trip trips, DriverEarning Driver drivers, Rider Rider riders);
+
+/// The records of one request, on their way.
+pub(crate) struct Batch<'a> {
+    publisher: &'a Publisher,
+    tally: Arc<Tally>,
+    /// Reused from record to record.
+    value: Vec<u8>,
+}
+
+impl Batch<'_> {
+    /// Encodes and enqueues the three records of a trip.
+    pub(crate) fn send_trip(&mut self, trip: &CompleteTrip) -> Result<(), EncodeError> {
+        self.send(&trip.trip_data)?;
+        self.send(&trip.driver_earning_data)?;
+        self.send(&trip.rider_data)
+    }
+
+    fn send<T: Routed>(&mut self, record: &T) -> Result<(), EncodeError> {
+        let mut value = std::mem::take(&mut self.value);
+        value.clear();
+        T::encoder(self.publisher).encode(record, &mut value)?;
+        self.enqueue(T::SIDE, record.trip_id(), &value);
+        self.value = value;
+        Ok(())
+    }
+
+    fn enqueue(&self, side: Side, trip_id: &str, value: &[u8]) {
+        let target = &self.publisher.targets[side.index()];
+        self.tally.expect(side);
+        let record = BaseRecord {
+            topic: &target.topic,
+            partition: Some(partition_for(trip_id.as_bytes(), target.partitions)),
+            payload: Some(value),
+            key: Some(trip_id),
+            timestamp: None,
+            headers: None,
+            delivery_opaque: Arc::clone(&self.tally),
+        };
+        if let Err((error, _)) = self.publisher.producer.send(record) {
+            self.tally.fail(side, trip_id, &target.topic, &error);
+            self.tally.settle();
+        }
+    }
+
+    /// Waits until Kafka has acknowledged every record, or has not within the delivery time-out.
+    pub(crate) async fn delivered(self) -> Result<(), Undelivered> {
+        let tally = Arc::clone(&self.tally);
+        drop(self);
+        tally.outcome().await
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        // Nothing more will be sent; the tally is complete when the reports are.
+        self.tally.settle();
+    }
+}
+
+/// Brings librdkafka's delivery reports to the requests that wait for them.
+struct Reports {
+    targets: Arc<[Target; 3]>,
+    log: LogContext,
+    failed: CancellationToken,
+    failure: OnceLock<String>,
+}
+
+impl Reports {
+    fn new(targets: Arc<[Target; 3]>) -> Self {
+        let log = LogContext::default();
+        Self { targets, log, failed: CancellationToken::new(), failure: OnceLock::new() }
+    }
+
+    fn side_of(&self, topic: &str) -> Side {
+        let side = Side::ALL.into_iter().find(|side| self.targets[side.index()].topic == topic);
+        side.expect("records are sent to the targets only")
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.log.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            let _ = self.failure.set(reason.to_owned());
+            self.failed.cancel();
+        }
+        self.log.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Arc<Tally>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, tally: Arc<Tally>) {
+        if let Err((error, record)) = result {
+            let trip_id = String::from_utf8_lossy(record.key().unwrap_or_default());
+            tally.fail(self.side_of(record.topic()), &trip_id, record.topic(), error);
+        }
+        tally.settle();
+    }
+}

@@ -1,0 +1,209 @@
+//! The life of the service: listen, connect, serve, drain.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::http::header::LOCATION;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use generator::Generator;
+use service::Context;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::api::{self, Api};
+use crate::config::ProducerApiConfig;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::{answer, connect, docs};
+
+/// How long connections may take to read answers that are written already, once all requests are done.
+const LINGERING_SECONDS: u64 = 2;
+/// Kept of the shutdown's time for what comes after the flush.
+const RESERVE: Duration = Duration::from_secs(1);
+const LOG_PERIOD: Duration = Duration::from_secs(1);
+
+/// The producer API, bound to its address but not running yet.
+#[derive(Debug)]
+pub struct Server {
+    config: ProducerApiConfig,
+    ctx: Context,
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+impl Server {
+    /// Takes the address of `config.producer.listen`; port 0 takes a free one. Connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] if the address can't be taken.
+    pub fn bind(config: ProducerApiConfig, ctx: Context) -> Result<Self, Error> {
+        let listener = service::admin::bind(config.producer.listen).map_err(Error::Bind)?;
+        let addr = listener.local_addr().map_err(Error::Bind)?;
+        Ok(Self { config, ctx, listener, addr })
+    }
+
+    /// The address that is listened on.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until shutdown is asked for, then finishes the requests it has and sees their records through.
+    ///
+    /// Until Kafka and the registry are reached, the endpoints answer 503 and `/health/ready` says what is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the service can't start, can't go on, or has to leave records undecided.
+    pub async fn run(self) -> Result<(), Error> {
+        let Self { config, ctx, listener, addr } = self;
+        let metrics = Metrics::register(&ctx.metrics, &config.topics);
+        connect::announce(&config, &ctx.health);
+        let seed = config.producer.seed.unwrap_or_else(rand::random);
+        info!("producer API on http://{addr}, documentation on http://{addr}/docs");
+        info!(seed, "the same trips come again with producer.seed = {seed}");
+        let api = Data::new(Api::new(config.producer.clone(), ctx.clone(), Generator::new(seed)));
+        let requests = TaskTracker::new();
+        let observer =
+            Observer { metrics: metrics.clone(), requests: requests.clone(), ctx: ctx.clone() };
+
+        let server = http_server(listener, &api, observer, config.producer.max_trips_per_request)
+            .map_err(Error::Serve)?;
+        let handle = server.handle();
+        let mut server = tokio::spawn(server);
+        let outcome = tokio::select! {
+            ended = &mut server => Err(Error::Serve(ended_by_itself(ended))),
+            failure = upkeep(&config, &ctx, &api, &metrics) => failure.map(|never| match never {}),
+            () = ctx.shutdown.wait() => Ok(()),
+        };
+        // Whatever it was that ended: requests that still come are to hear of it.
+        ctx.shutdown.trigger();
+        let deadline = Instant::now() + config.shutdown.timeout.saturating_sub(RESERVE);
+        drain(&handle, &requests, deadline).await;
+        let undecided = flush(&api, deadline).await;
+        metrics.log_line();
+        let (delivered, failed) = metrics.totals();
+        info!(delivered, failed, undecided, "stopped");
+        match outcome {
+            Ok(()) if undecided > 0 => Err(Error::Undecided(undecided)),
+            outcome => outcome,
+        }
+    }
+}
+
+fn http_server(
+    listener: TcpListener,
+    api: &Data<Api>,
+    observer: Observer,
+    max_trips: u32,
+) -> std::io::Result<actix_web::dev::Server> {
+    let api = api.clone();
+    let observer = Data::new(observer);
+    let app = move || {
+        App::new()
+            .app_data(api.clone())
+            .app_data(observer.clone())
+            .wrap(from_fn(observe))
+            .configure(api::configure)
+            .configure(|routes| docs::configure(routes, max_trips))
+            .configure(|routes| service::admin::configure(routes, observer.ctx.clone()))
+            .default_service(web::to(unknown_path))
+    };
+    let server = HttpServer::new(app).disable_signals().shutdown_timeout(LINGERING_SECONDS);
+    Ok(server.listen(listener)?.run())
+}
+
+/// Connects, then keeps health, metrics and log current. Ends only with an error.
+async fn upkeep(
+    config: &ProducerApiConfig,
+    ctx: &Context,
+    api: &Api,
+    metrics: &Metrics,
+) -> Result<std::convert::Infallible, Error> {
+    let publisher = api.connected(connect::publisher(config, ctx, metrics.clone()).await?);
+    info!("ready");
+    let log = async {
+        let mut ticks = tokio::time::interval(LOG_PERIOD);
+        loop {
+            ticks.tick().await;
+            publisher.report_in_flight();
+            metrics.log_line();
+        }
+    };
+    tokio::select! {
+        never = log => never,
+        failure = connect::watch(config, &ctx.health) => failure,
+        reason = publisher.failure() => Err(Error::ProducerFailed(reason)),
+    }
+}
+
+/// Takes no more connections, waits for the requests that run, and lets their answers out.
+async fn drain(handle: &ServerHandle, requests: &TaskTracker, deadline: Instant) {
+    handle.pause().await;
+    requests.close();
+    if !requests.is_empty() {
+        info!(requests = requests.len(), "finishing requests");
+    }
+    let _ = tokio::time::timeout_at(deadline.into(), requests.wait()).await;
+    handle.stop(true).await;
+}
+
+/// Waits for the records whose requests were given up by their clients; says how many are left at the deadline.
+async fn flush(api: &Data<Api>, deadline: Instant) -> u64 {
+    let api = api.clone();
+    let left = deadline.saturating_duration_since(Instant::now());
+    let flush = tokio::task::spawn_blocking(move || api.flush(left));
+    flush.await.expect("flushing doesn't panic")
+}
+
+fn ended_by_itself(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> std::io::Error {
+    match ended {
+        Ok(Ok(())) => std::io::Error::other("the HTTP server ended by itself"),
+        Ok(Err(error)) => error,
+        Err(error) => std::io::Error::other(error),
+    }
+}
+
+/// What every request is seen by.
+struct Observer {
+    metrics: Metrics,
+    /// Requests that run.
+    requests: TaskTracker,
+    ctx: Context,
+}
+
+async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let observer = request.app_data::<Data<Observer>>().cloned().expect("set with the app");
+    let _running = observer.requests.token();
+    let start = Instant::now();
+    let mut response = next.call(request).await?;
+    let route = response.request().match_pattern();
+    let status = response.status().as_u16();
+    observer.metrics.request(route.as_deref().unwrap_or("none"), status, start.elapsed());
+    if observer.ctx.shutdown.requested() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
+}
+
+/// 404, or like Starlette the way to the same path without its trailing slash.
+async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed == path || !api::PATHS.iter().chain(&docs::PATHS).any(|known| *known == trimmed) {
+        return answer::not_found();
+    }
+    let query = request.query_string();
+    let separator = if query.is_empty() { "" } else { "?" };
+    HttpResponse::TemporaryRedirect()
+        .insert_header((LOCATION, format!("{trimmed}{separator}{query}")))
+        .finish()
+}

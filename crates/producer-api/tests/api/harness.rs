@@ -1,0 +1,166 @@
+//! One API on a free port, and what it is asked with.
+
+use std::time::Duration;
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use producer_api::{Error, ProducerApiConfig, Server};
+use reqwest::Client;
+use reqwest::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use serde_json::{Value, json};
+use service::Context;
+use tokio::task::JoinHandle;
+
+/// Nothing in these tests takes this long, unless it hangs.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const TRIPS: &str = "/api/generate-multiple-trips";
+
+/// A producer API that runs until it is told to stop.
+pub(crate) struct Api {
+    url: String,
+    client: Client,
+    pub(crate) ctx: Context,
+    running: JoinHandle<Result<(), Error>>,
+}
+
+/// The parts of an answer that are looked at.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) allow: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) content_type: String,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Api {
+    /// Starts an API on a free port. It may not be ready yet.
+    pub(crate) fn start(mut config: ProducerApiConfig) -> Self {
+        config.producer.listen.set_port(0);
+        let ctx = Context::new("test");
+        let server = Server::bind(config, ctx.clone()).unwrap();
+        let url = format!("http://{}", server.addr());
+        let client =
+            Client::builder().timeout(DEADLINE).redirect(reqwest::redirect::Policy::none());
+        Self { url, client: client.build().unwrap(), ctx, running: tokio::spawn(server.run()) }
+    }
+
+    /// Starts an API and waits until it is ready.
+    pub(crate) async fn ready(config: ProducerApiConfig) -> Self {
+        let api = Self::start(config);
+        api.wait_for("/health/ready", 200).await;
+        api
+    }
+
+    /// Asks `path` until it answers `status`.
+    pub(crate) async fn wait_for(&self, path: &str, status: u16) -> Answer {
+        let asking = async {
+            loop {
+                let answer = self.ask("GET", path, None, "").await;
+                if answer.status == status {
+                    return answer;
+                }
+                assert!(!self.running.is_finished(), "the service ended: {answer:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("the status comes in time")
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: Option<&str>,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let method = method.parse().unwrap();
+        let mut request = self.client.request(method, format!("{}{path}", self.url)).body(body);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let response = request.send().await.unwrap();
+        let header = |name| {
+            let value = response.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        Answer {
+            status: response.status().as_u16(),
+            retry_after: header(RETRY_AFTER),
+            allow: header(ALLOW),
+            location: header(LOCATION),
+            content_type: header(CONTENT_TYPE).unwrap_or_default(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    /// Posts JSON.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask("POST", path, Some(JSON), body.to_string()).await
+    }
+
+    /// Asks for `number` trips.
+    pub(crate) async fn trips(&self, number: u32) -> Answer {
+        self.post(TRIPS, &json!({ "number_of_trips": number })).await
+    }
+
+    /// The value of the metric whose line starts with `line`.
+    pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
+        let metrics = self.ask("GET", "/metrics", None, "").await.text;
+        metrics.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+    }
+
+    /// Asks for the metric until it has `value`.
+    pub(crate) async fn wait_for_metric(&self, line: &str, value: f64) {
+        let asking = async {
+            while self.metric(line).await != Some(value) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("the value comes in time");
+    }
+
+    /// Waits until the API has come to its end.
+    pub(crate) async fn end(self) -> Result<(), Error> {
+        tokio::time::timeout(DEADLINE, self.running).await.expect("it ends").expect("no panic")
+    }
+
+    /// Asks the API to stop and waits until it has.
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        self.ctx.shutdown.trigger();
+        self.end().await
+    }
+}
+
+/// A registry that gives every schema the same id and knows nothing else.
+pub(crate) struct StubRegistry {
+    pub(crate) url: String,
+}
+
+impl StubRegistry {
+    pub(crate) fn start() -> Self {
+        let app = || {
+            App::new()
+                .route(
+                    "/subjects/{subject}/versions",
+                    web::post().to(async || HttpResponse::Ok().json(json!({ "id": 7 }))),
+                )
+                .default_service(web::to(async || {
+                    let error = json!({ "error_code": 40403, "message": "Schema not found" });
+                    HttpResponse::NotFound().json(error)
+                }))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals();
+        let server = server.bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", server.addrs()[0]);
+        tokio::spawn(server.run());
+        Self { url }
+    }
+}

@@ -1,0 +1,9 @@
+//! The producer API over HTTP, as its clients meet it.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+mod answers;
+mod delivery;
+mod harness;
+mod records;
+mod startup;

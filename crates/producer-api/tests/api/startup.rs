@@ -1,0 +1,76 @@
+//! Before Kafka and the registry are there.
+
+use serde_json::json;
+
+use crate::delivery::{Mock, config_for};
+use crate::harness::{Api, JSON};
+
+/// An address where nobody listens.
+fn nowhere() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn without_kafka_the_endpoints_say_so_and_the_service_lives() {
+    let mock = Mock::start();
+    let mut config = config_for(&mock);
+    config.kafka.bootstrap_servers = nowhere();
+    let api = Api::start(config.clone());
+
+    assert_eq!(api.ask("GET", "/health/live", None, "").await.status, 200);
+    let ready = api.ask("GET", "/health/ready", None, "").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text.contains(&config.kafka.bootstrap_servers), "{}", ready.text);
+    for path in ["/api/generate-trip", "/api/generate-complete-trip"] {
+        let answer = api.post(path, &json!({})).await;
+        assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("1")));
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains("not ready yet, nothing was produced"), "{detail}");
+        assert!(detail.contains(&config.kafka.bootstrap_servers), "{detail}");
+    }
+    let bad = api.ask("POST", "/api/generate-trip", Some(JSON), "[]").await;
+    assert_eq!(bad.status, 422, "what is wrong with a body is known without Kafka");
+    assert_eq!(api.ask("GET", "/docs", None, "").await.status, 200);
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_the_registry_the_endpoints_say_so() {
+    let mut config = config_for(&Mock::start());
+    config.registry.url = format!("http://{}", nowhere());
+    let api = Api::start(config.clone());
+    let answer = api.post("/api/generate-trip", &json!({})).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text.contains(&config.registry.url), "{}", answer.text);
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_that_comes_later_is_found() {
+    let mock = Mock::start();
+    let registry = nowhere();
+    let mut config = config_for(&mock);
+    config.registry.url = format!("http://{registry}");
+    config.registry.retries = 0;
+    let api = Api::start(config);
+    assert_eq!(api.post("/api/generate-trip", &json!({})).await.status, 503);
+    let later = actix_web::HttpServer::new(|| {
+        actix_web::App::new().default_service(actix_web::web::to(async || {
+            actix_web::HttpResponse::Ok().json(json!({ "id": 3 }))
+        }))
+    });
+    tokio::spawn(later.workers(1).disable_signals().bind(registry).unwrap().run());
+    api.wait_for("/health/ready", 200).await;
+    assert_eq!(api.post("/api/generate-trip", &json!({})).await.status, 200);
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = producer_api::ProducerApiConfig::default();
+    config.producer.listen = taken.local_addr().unwrap();
+    let error = producer_api::Server::bind(config, service::Context::new("test")).unwrap_err();
+    assert!(error.to_string().contains(&taken.local_addr().unwrap().to_string()), "{error}");
+}
