@@ -90,6 +90,8 @@ pub struct TransactionalProducer {
 
 /// How long a poll may wait for librdkafka to send what is in flight.
 const POLL: Duration = Duration::from_millis(1);
+/// How long one attempt at aborting may take before its reports are polled for.
+const ABORT_STEP: Duration = Duration::from_millis(100);
 
 impl TransactionalProducer {
     /// A producer with this transactional id, on top of `config`. `timeout` bounds each of its calls.
@@ -189,7 +191,18 @@ impl TransactionalProducer {
     ///
     /// [`TransactionError`].
     pub fn abort(&self) -> Result<(), TransactionError> {
-        done("abort the transaction", self.producer.abort_transaction(self.timeout))
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            // It drops what is queued, and then waits until the reports of that are polled for: by us, in between.
+            let aborted =
+                done("abort the transaction", self.producer.abort_transaction(ABORT_STEP));
+            match aborted {
+                Err(error) if error.remedy == Remedy::Retry && Instant::now() < deadline => {
+                    self.producer.poll(POLL);
+                }
+                aborted => return aborted,
+            }
+        }
     }
 
     /// Serves what librdkafka has to report. To be called now and then when nothing else is.
