@@ -65,7 +65,7 @@ pub(crate) fn consumer(
     config: &KafkaConfig,
     group: &str,
 ) -> Result<BaseConsumer<LogContext>, ConsumeError> {
-    consumer_with(config, group, "read_committed")
+    consumer_with(config, group, &[("isolation.level", "read_committed")])
 }
 
 /// The ends of these partitions, rows of open transactions included. Blocks.
@@ -74,7 +74,7 @@ pub(crate) fn written_ends(
     topic: &str,
     partitions: &[Partition],
 ) -> Result<BTreeMap<Partition, i64>, ConsumeError> {
-    let consumer = consumer_with(config, crate::NAME, "read_uncommitted")?;
+    let consumer = consumer_with(config, crate::NAME, &[("isolation.level", "read_uncommitted")])?;
     let end = |partition: &Partition| {
         let marks = consumer.fetch_watermarks(topic, *partition, REQUEST_TIMEOUT);
         let (_, end) = marks.map_err(|source| ConsumeError::Kafka {
@@ -90,17 +90,19 @@ pub(crate) fn written_ends(
 fn consumer_with(
     config: &KafkaConfig,
     group: &str,
-    isolation: &str,
+    properties: &[(&str, &str)],
 ) -> Result<BaseConsumer<LogContext>, ConsumeError> {
     let mut client: ClientConfig = config.client()?;
     client.set("group.id", group);
     client.set("enable.auto.commit", "false");
     client.set("enable.auto.offset.store", "false");
-    client.set("isolation.level", isolation);
     client.set("enable.partition.eof", "true");
     client.set("auto.offset.reset", "earliest");
     // Its default of a second stalls a reader of a backlog whenever its queue was full.
     client.set("fetch.queue.backoff.ms", "5");
+    for (name, value) in properties {
+        client.set(*name, *value);
+    }
     client.create_with_context(LogContext::default()).map_err(|source| ConsumeError::Kafka {
         doing: "creating a consumer of",
         topic: group.to_owned(),
@@ -123,7 +125,14 @@ pub(crate) fn read<E: From<ConsumeError>>(
         return Ok(());
     }
     let failed = |doing, source| ConsumeError::Kafka { doing, topic: topic.to_owned(), source };
-    let consumer = consumer(config, crate::NAME)?;
+    let mut properties = vec![("isolation.level", "read_committed")];
+    let endless = open.iter().any(|range| range.to.is_none());
+    if !endless {
+        // At the end of a partition the broker would otherwise hold back its answer, and with it the news of the
+        // end, for half a second.
+        properties.push(("fetch.wait.max.ms", "20"));
+    }
+    let consumer = consumer_with(config, crate::NAME, &properties)?;
     let mut assignment = TopicPartitionList::new();
     for range in &open {
         assignment
@@ -138,7 +147,6 @@ pub(crate) fn read<E: From<ConsumeError>>(
         }
         let done = match consumer.poll(POLL) {
             None => {
-                let endless = open.iter().any(|range| range.to.is_none());
                 if !endless && last_news.elapsed() > STALLED {
                     return Err(ConsumeError::Stalled { topic: topic.to_owned() }.into());
                 }
