@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMe
 use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedMessage;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
 use tracing::debug;
 
 use avro_schemas::SchemaId;
@@ -136,7 +136,11 @@ impl Group {
         match self.consumer.poll(timeout) {
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
             Some(Err(error)) => debug!(%error, "consumer"),
-            Some(Ok(_)) => unreachable!("all partitions have queues of their own"),
+            // All partitions have queues of their own. If one had lost its queue, going on would skip the record.
+            Some(Ok(message)) => {
+                let place = format!("{}/{}", message.topic(), message.partition());
+                return Err(KafkaError::Subscription(format!("{place} has lost its queue")));
+            }
             None => {}
         }
         let mut rebalances =

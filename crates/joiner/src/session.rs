@@ -34,6 +34,11 @@ pub(crate) enum SessionError {
     /// The state can't be restored.
     #[error(transparent)]
     Restore(#[from] RestoreFailure),
+    /// A topic has more partitions than when the tasks were laid out.
+    #[error(
+        "{topic} has got a partition {partition} while the joiner was running; start it again to have it read"
+    )]
+    Grown { topic: String, partition: Partition },
     /// The group has gone on without us.
     #[error("the partitions were given to another joiner: ours was silent for too long")]
     AssignmentLost,
@@ -47,6 +52,7 @@ impl SessionError {
             Self::Kafka { source, .. } => {
                 matches!(source, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
             }
+            Self::Grown { .. } => true,
             Self::Transaction(_) | Self::AssignmentLost => false,
         }
     }
@@ -144,6 +150,11 @@ impl<'e> Session<'e> {
         self.env.not_ready("restoring the state");
         let topology = &self.env.topology;
         let feeds = self.group.assign(partitions, topology).map_err(kafka_error("assigning"))?;
+        if let Some(Feed { topic, partition, .. }) =
+            feeds.iter().find(|feed| feed.partition >= topology.partitions_of(feed.source))
+        {
+            return Err(SessionError::Grown { topic: topic.clone(), partition: *partition });
+        }
         let own: Vec<Partition> = feeds
             .iter()
             .filter_map(|feed| match feed.source {

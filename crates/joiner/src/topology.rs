@@ -10,6 +10,7 @@ use service::Context;
 use tracing::{info, warn};
 
 use crate::config::JoinerConfig;
+use crate::group::Source;
 
 /// A topic that the joiner reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,14 @@ impl Topology {
     /// The partition counts of the inputs, in the order of [`Side::ALL`].
     pub(crate) fn input_partitions(&self) -> [Partition; 3] {
         Side::ALL.map(|side| self.inputs[side.index()].partitions)
+    }
+
+    /// How many partitions the topic of `source` has.
+    pub(crate) const fn partitions_of(&self, source: Source) -> Partition {
+        match source {
+            Source::Input(side, _) => self.inputs[side.index()].partitions,
+            Source::Repartition(_) => self.repartition.partitions,
+        }
     }
 
     /// The names of all topics that are consumed.

@@ -111,6 +111,40 @@ async fn rows_that_lie_anywhere_are_joined_at_home() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_joiner_takes_its_share_of_the_state_and_leaves_it_again() {
+    let mut rig = Rig::new([3, 3, 3]).await;
+    rig.config.joiner.instance_id = None;
+    register_outputs(&rig).await;
+    let now = now_ms();
+    let home = |id: &str| partition_for(id.as_bytes(), 3);
+    let rows = |side| {
+        trip_ids()
+            .map(|id| (home(&id), id.clone(), Some(rig.value(side, &id)), now))
+            .collect::<Vec<_>>()
+    };
+    let first = rig.start();
+    rig.produce(Side::Trip, rows(Side::Trip)).await;
+    first.has_read(TRIPS as u64).await;
+
+    let second = rig.start();
+    second.has_tasks().await;
+    let mut half = rows(Side::Rider);
+    let later = half.split_off(TRIPS / 2);
+    rig.produce(Side::Driver, rows(Side::Driver)).await;
+    rig.produce(Side::Rider, half).await;
+    rig.read_when(&rig.config.topics.joined_streams, TRIPS / 2).await;
+
+    let first = first.stop().await;
+    rig.produce(Side::Rider, later).await;
+    let joined = rig.read_when(&rig.config.topics.joined_streams, TRIPS).await;
+    let second = second.stop().await;
+    assert_all_joined(&rig, &joined);
+    assert_eq!(first.joined + second.joined, TRIPS as u64);
+    assert!(first.joined > 0 && second.joined > 0, "{first} | {second}");
+    assert_eq!(first.rows_in + second.rows_in, 3 * TRIPS as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn poison_is_rejected_with_its_reason_and_incomplete_trips_come_out_unmatched() {
     let mut rig = Rig::new([2, 2, 2]).await;
     register_outputs(&rig).await;

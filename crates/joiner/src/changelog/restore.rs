@@ -128,7 +128,15 @@ impl Restorer<'_> {
         client.set("enable.partition.eof", "true");
         client.set("isolation.level", isolation);
         client.set("fetch.queue.backoff.ms", "5");
-        client.create_with_context(LogContext::default()).map_err(|source| self.failed(source))
+        // How long the broker waits for more at the end of a partition before it says that this is the end.
+        client.set("fetch.wait.max.ms", "10");
+        let consumer: BaseConsumer<LogContext> = client
+            .create_with_context(LogContext::default())
+            .map_err(|source| self.failed(source))?;
+        // Asked for once it is wanted, a partition's leader is known a second later only.
+        let metadata = consumer.fetch_metadata(Some(&self.changelog.name), REQUEST_TIMEOUT);
+        metadata.map_err(|source| self.failed(source))?;
+        Ok(consumer)
     }
 
     /// Waits until no transaction is under way in the partitions: one of a former owner of the task may still be

@@ -178,6 +178,12 @@ impl Running {
         rows.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
+    /// Returns when the joiner has committed something of a task of its own.
+    pub async fn has_tasks(&self) {
+        let has = || self.ctx.metrics.encode().contains("tripstream_joiner_state_bytes{task=");
+        eventually("the joiner has tasks", || async { has().then_some(()) }).await;
+    }
+
     pub async fn stop(self) -> Summary {
         self.ctx.shutdown.trigger();
         tokio::time::timeout(DEADLINE, self.joiner).await.unwrap().unwrap().unwrap()
