@@ -13,7 +13,7 @@ use crate::publisher::capacity::RECORD_UNIT_BYTES;
 
 /// Records of one trip: trip, driver earning, rider.
 pub(crate) const RECORDS_PER_TRIP: u32 = 3;
-/// librdkafka's own limit on `message.timeout.ms` and `linger.ms`.
+/// librdkafka's own limit on `linger.ms`.
 const LONGEST_LINGER: Duration = Duration::from_secs(900);
 
 /// All sections that the producer API reads.

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tracing::{info, warn};
 
+use crate::api;
 use crate::publisher::tally::FailedRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -105,7 +106,10 @@ impl Metrics {
         self.0.requests.get_or_create(&labels).inc();
         let label = RouteLabel { route: route.to_owned() };
         self.0.latency.get_or_create(&label).observe(took.as_secs_f64());
-        self.0.since_last_line.requests.fetch_add(1, Ordering::Relaxed);
+        // Not the scrapes and health checks.
+        if api::PATHS.contains(&route) {
+            self.0.since_last_line.requests.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts the records of one request and one topic.

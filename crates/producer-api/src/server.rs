@@ -25,7 +25,6 @@ use crate::{answer, connect, docs};
 const LINGERING_SECONDS: u64 = 2;
 /// Kept of the shutdown's time for what comes after the flush.
 const RESERVE: Duration = Duration::from_secs(1);
-const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 /// The producer API, bound to its address but not running yet.
 #[derive(Debug)]
@@ -127,18 +126,20 @@ async fn upkeep(
 ) -> Result<std::convert::Infallible, Error> {
     let publisher = api.connected(connect::publisher(config, ctx, metrics.clone()).await?);
     info!("ready");
-    let log = async {
-        let mut ticks = tokio::time::interval(LOG_PERIOD);
+    let each_second = async {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
         loop {
             ticks.tick().await;
             publisher.report_in_flight();
             metrics.log_line();
+            if let Some(reason) = publisher.failure() {
+                return Err(Error::ProducerFailed(reason));
+            }
         }
     };
     tokio::select! {
-        never = log => never,
+        failure = each_second => failure,
         failure = connect::watch(config, &ctx.health) => failure,
-        reason = publisher.failure() => Err(Error::ProducerFailed(reason)),
     }
 }
 

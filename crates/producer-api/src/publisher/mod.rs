@@ -3,7 +3,7 @@
 pub(crate) mod capacity;
 pub(crate) mod tally;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use avro_schemas::{EncodeError, Encoder, Record, SchemaId};
@@ -13,10 +13,9 @@ use models::Side;
 use models::records::{CompleteTrip, DriverEarning, Rider, Trip};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-use tokio_util::sync::CancellationToken;
 
 use crate::config::ProducerConfig;
 use crate::error::Error;
@@ -86,7 +85,7 @@ impl Publisher {
         client.set("enable.idempotence", "true").set("acks", "all");
         client.remove("request.required.acks");
         let targets = Arc::new(targets);
-        let reports = Reports::new(Arc::clone(&targets));
+        let reports = Reports { targets: Arc::clone(&targets), log: LogContext::default() };
         let [trips, drivers, riders] = [0, 1, 2].map(|side| targets[side].schema);
         Ok(Self {
             producer: client.create_with_context(reports).map_err(Error::Producer)?,
@@ -131,11 +130,9 @@ impl Publisher {
         u64::try_from(self.producer.in_flight_count()).unwrap_or(0)
     }
 
-    /// Waits until the producer can't go on, and says why. That may be never.
-    pub(crate) async fn failure(&self) -> String {
-        let reports = self.producer.context();
-        reports.failed.cancelled().await;
-        reports.failure.get().cloned().unwrap_or_default()
+    /// Why the producer can't go on, if it can't: librdkafka calls such errors fatal.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.producer.client().fatal_error().map(|(_, reason)| reason)
     }
 }
 
@@ -232,16 +229,9 @@ impl Drop for Batch<'_> {
 struct Reports {
     targets: Arc<[Target; 3]>,
     log: LogContext,
-    failed: CancellationToken,
-    failure: OnceLock<String>,
 }
 
 impl Reports {
-    fn new(targets: Arc<[Target; 3]>) -> Self {
-        let log = LogContext::default();
-        Self { targets, log, failed: CancellationToken::new(), failure: OnceLock::new() }
-    }
-
     fn side_of(&self, topic: &str) -> Side {
         let side = Side::ALL.into_iter().find(|side| self.targets[side.index()].topic == topic);
         side.expect("records are sent to the targets only")
@@ -254,10 +244,6 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            let _ = self.failure.set(reason.to_owned());
-            self.failed.cancel();
-        }
         self.log.error(error, reason);
     }
 }

@@ -199,3 +199,13 @@ async fn records_left_undecided_at_the_deadline_are_a_failure() {
     let error = api.stop().await.unwrap_err();
     assert!(matches!(error, producer_api::Error::Undecided(6)), "{error}");
 }
+
+#[tokio::test]
+async fn a_producer_that_cannot_go_on_ends_the_service_with_the_reason() {
+    let mock = Mock::start();
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    mock.kafka.request_errors(RDKafkaApiKey::InitProducerId, &[refusal; 3]);
+    let error = Api::start(config_for(&mock)).end().await.unwrap_err();
+    assert!(matches!(error, producer_api::Error::ProducerFailed(_)), "{error}");
+    assert!(error.to_string().contains("authorization"), "{error}");
+}
