@@ -10,9 +10,14 @@ CONFIG ?= $(CURDIR)/config
 # More arguments for a run target's program: `make run-scheduler-loop ARGS="--duration 60s"`.
 ARGS ?=
 
-# cargo replaces itself by the program, so that Ctrl-C reaches the program alone.
-# $(call run,package,subcommand)
-run = exec cargo run --quiet --profile $(BUILD) --package $(1) -- --config-dir "$(CONFIG)" $(2) $(ARGS)
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+bin_dir = $(TARGET_DIR)/$(if $(filter dev,$(BUILD)),debug,$(BUILD))
+
+# All programs are built together: built one by one, each would want the libraries with its own set of features.
+# The program takes the shell's place, so that Ctrl-C reaches it alone.
+# $(call run,program,subcommand)
+run = cargo build --profile $(BUILD) --workspace --bins && \
+  exec "$(bin_dir)/$(1)" --config-dir "$(CONFIG)" $(2) $(ARGS)
 
 ##@ Kafka
 
