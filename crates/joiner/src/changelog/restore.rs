@@ -127,6 +127,9 @@ impl Restorer<'_> {
         client.set("enable.auto.offset.store", "false");
         client.set("enable.partition.eof", "true");
         client.set("isolation.level", isolation);
+        // Its former owner may just be deleting what is before a snapshot: then that is where to go on. The default
+        // would be to go on at the end, with an empty state.
+        client.set("auto.offset.reset", "earliest");
         client.set("fetch.queue.backoff.ms", "5");
         // How long the broker waits for more at the end of a partition before it says that this is the end.
         client.set("fetch.wait.max.ms", "10");
