@@ -10,10 +10,10 @@ use models::{Partition, Side};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedMessage;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 use tracing::debug;
 
 use avro_schemas::SchemaId;
@@ -99,12 +99,22 @@ pub(crate) struct Feed {
     pub(crate) topic: String,
     pub(crate) partition: Partition,
     pub(crate) queue: PartitionQueue<GroupContext>,
-    /// The offset to read next, once something was read that isn't committed yet.
-    pub(crate) uncommitted: Option<i64>,
+    /// The offset to read next: that of the last row that was dealt with, plus one.
+    pub(crate) next: i64,
+    /// Whether something was read that isn't committed yet.
+    pub(crate) uncommitted: bool,
     /// A row that waits for its schema. Nothing behind it is read.
     pub(crate) held: Option<(OwnedMessage, SchemaId)>,
     /// Too far ahead of the others (rule 11).
     pub(crate) ahead: bool,
+}
+
+impl Feed {
+    /// The record at `offset` is dealt with.
+    pub(crate) const fn done(&mut self, offset: i64) {
+        self.next = offset + 1;
+        self.uncommitted = true;
+    }
 }
 
 /// Membership in the consumer group.
@@ -148,29 +158,67 @@ impl Group {
         Ok(rebalances.pop_front())
     }
 
-    /// Takes the partitions. They are read from their committed offsets.
-    pub(crate) fn assign(
+    /// Where each of `partitions` goes on: at its committed offset, or at its beginning if it has none.
+    ///
+    /// None while the offset of one is part of a transaction that is under way. When there is an answer, every
+    /// transaction that a former owner could still commit is committed: one that names its offsets later is of an
+    /// old generation of the group, and refused.
+    ///
+    /// # Errors
+    ///
+    /// If Kafka can't be asked. A mere time-out is no answer, too, but no error.
+    pub(crate) fn positions(
         &self,
         partitions: &TopicPartitionList,
+        timeout: Duration,
+    ) -> Result<Option<TopicPartitionList>, KafkaError> {
+        let timed_out = |error: &KafkaError| {
+            error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut)
+        };
+        let committed = match self.consumer.committed_offsets(partitions.clone(), timeout) {
+            Err(error) if timed_out(&error) => return Ok(None),
+            committed => committed?,
+        };
+        let mut positions = TopicPartitionList::with_capacity(partitions.count());
+        for element in committed.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            match element.error() {
+                // Each partition has an answer of its own, and one that is not known must not pass for "none".
+                Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit)) => {
+                    return Ok(None);
+                }
+                outcome => outcome?,
+            }
+            let offset = match element.offset() {
+                Offset::Offset(offset) => offset,
+                _ => self.consumer.fetch_watermarks(topic, partition, timeout)?.0,
+            };
+            positions.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        }
+        Ok(Some(positions))
+    }
+
+    /// Takes the partitions. They are read from `positions`.
+    pub(crate) fn assign(
+        &self,
+        positions: &TopicPartitionList,
         topology: &Topology,
     ) -> Result<Vec<Feed>, KafkaError> {
-        let mut feeds = Vec::with_capacity(partitions.count());
-        for element in partitions.elements() {
+        let mut feeds = Vec::with_capacity(positions.count());
+        for element in positions.elements() {
             let (topic, partition) = (element.topic(), element.partition());
-            let side =
-                Side::ALL.into_iter().find(|side| topology.inputs[side.index()].name == topic);
-            let source =
-                side.map_or(Source::Repartition(partition), |side| Source::Input(side, partition));
+            let source = source_of(topic, partition, topology);
+            let next = element.offset().to_raw().unwrap_or_default();
             // Before assign(), or the first records would come by the common queue.
             let queue = self.consumer.split_partition_queue(topic, partition);
             let queue = queue.ok_or_else(|| {
                 KafkaError::Subscription(format!("no queue for {topic}/{partition}"))
             })?;
             let topic = topic.to_owned();
-            let (uncommitted, held, ahead) = (None, None, false);
-            feeds.push(Feed { source, topic, partition, queue, uncommitted, held, ahead });
+            let (uncommitted, held, ahead) = (false, None, false);
+            feeds.push(Feed { source, topic, partition, queue, next, uncommitted, held, ahead });
         }
-        self.consumer.assign(partitions)?;
+        self.consumer.assign(positions)?;
         Ok(feeds)
     }
 
@@ -184,8 +232,12 @@ impl Group {
         self.consumer.assignment_lost()
     }
 
-    /// What a transaction names, so that it fails if the group has gone on without us.
-    pub(crate) fn metadata(&self) -> ConsumerGroupMetadata {
+    /// Our membership in the group's present generation. A transaction that names it fails if the group has gone
+    /// on without us.
+    ///
+    /// To be taken once, with the partitions: later it may be one that no longer owns them, or, after the group has
+    /// thrown us out, nobody's, which Kafka accepts unchecked.
+    pub(crate) fn membership(&self) -> ConsumerGroupMetadata {
         self.consumer.group_metadata().expect("the consumer has a group")
     }
 
@@ -198,6 +250,12 @@ impl Group {
     ) -> Result<i64, KafkaError> {
         Ok(self.consumer.fetch_watermarks(topic, partition, timeout)?.1)
     }
+}
+
+/// What a partition of one of the consumed topics is.
+pub(crate) fn source_of(topic: &str, partition: Partition, topology: &Topology) -> Source {
+    let side = Side::ALL.into_iter().find(|side| topology.inputs[side.index()].name == topic);
+    side.map_or(Source::Repartition(partition), |side| Source::Input(side, partition))
 }
 
 impl Drop for Group {

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use join::WallTime;
 use kafka::transaction::{TransactionError, TransactionalProducer};
 use models::Partition;
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error, info, warn};
 
 use crate::changelog::{RestoreFailure, Restorer};
 use crate::environment::Environment;
-use crate::group::{Feed, Group, Rebalance, Source};
+use crate::group::{Feed, Group, Rebalance, Source, source_of};
 use crate::outputs::Outputs;
 use crate::rows::Incoming;
 use crate::schemas::Answer;
@@ -72,6 +73,10 @@ const LONG_REST: Duration = Duration::from_millis(10);
 /// From when on a rest is long.
 const QUIET: Duration = Duration::from_millis(200);
 const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long Kafka may take to say where the partitions go on.
+const POSITIONS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause before it is asked again, when a former owner's transaction is under way.
+const UNSTABLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A session's loop.
 pub(crate) struct Session<'e> {
@@ -79,6 +84,8 @@ pub(crate) struct Session<'e> {
     // Before the group: their queues must be gone when it is left.
     feeds: Vec<Feed>,
     group: Group,
+    /// As of the assignment that is worked on.
+    membership: Option<ConsumerGroupMetadata>,
     work: Work<'e>,
     /// Commits of this session.
     commits: u64,
@@ -109,11 +116,21 @@ impl<'e> Session<'e> {
             mark_step_ms: step.as_millis() as i64,
         };
         let now = Instant::now();
-        Ok(Self { env, feeds: Vec::new(), group, work, commits: 0, last_pass: now, last_row: now })
+        let (feeds, membership) = (Vec::new(), None);
+        Ok(Self { env, feeds, group, membership, work, commits: 0, last_pass: now, last_row: now })
     }
 
     /// Works until shutdown is asked for; then what is under way is committed.
     pub(crate) fn run(&mut self) -> Result<(), SessionError> {
+        let outcome = self.work_on();
+        if outcome.is_err() {
+            // Before the group is left, so that the next owner of the partitions needn't wait for it.
+            self.work.transactions.give_up();
+        }
+        outcome
+    }
+
+    fn work_on(&mut self) -> Result<(), SessionError> {
         self.env.not_ready("waiting for partitions of the group");
         let mut rest = Duration::ZERO;
         loop {
@@ -146,23 +163,32 @@ impl<'e> Session<'e> {
         self.commits
     }
 
+    /// The order matters: our generation of the group fences the former owners, so once the offsets are stable
+    /// all that they could commit is committed; only then is the changelog read, and it fits the offsets.
     fn assigned(&mut self, partitions: &TopicPartitionList) -> Result<(), SessionError> {
         self.env.not_ready("restoring the state");
         let topology = &self.env.topology;
-        let feeds = self.group.assign(partitions, topology).map_err(kafka_error("assigning"))?;
-        if let Some(Feed { topic, partition, .. }) =
-            feeds.iter().find(|feed| feed.partition >= topology.partitions_of(feed.source))
-        {
-            return Err(SessionError::Grown { topic: topic.clone(), partition: *partition });
-        }
-        let own: Vec<Partition> = feeds
+        let sources: Vec<Source> = partitions
+            .elements()
             .iter()
-            .filter_map(|feed| match feed.source {
-                Source::Repartition(partition) => Some(partition),
+            .map(|element| source_of(element.topic(), element.partition(), topology))
+            .collect();
+        for (element, source) in partitions.elements().iter().zip(&sources) {
+            let (topic, partition) = (element.topic().to_owned(), element.partition());
+            if partition >= topology.partitions_of(*source) {
+                return Err(SessionError::Grown { topic, partition });
+            }
+        }
+        let own: Vec<Partition> = sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Repartition(partition) => Some(*partition),
                 Source::Input(..) => None,
             })
             .collect();
-        let orphans = orphans(feeds.iter().map(|feed| feed.source), &own, topology.tasks());
+        let orphans = orphans(sources.into_iter(), &own, topology.tasks());
+        self.membership = Some(self.group.membership());
+        let Some(positions) = self.stable_positions(partitions)? else { return Ok(()) };
         let restorer = Restorer {
             kafka: &self.env.config.kafka,
             changelog: &topology.changelog,
@@ -179,7 +205,7 @@ impl<'e> Session<'e> {
             let number = restored.task.layout().task() as usize;
             self.work.tasks[number] = Some(OwnTask::new(restored, topology));
         }
-        self.feeds = feeds;
+        self.feeds = self.group.assign(&positions, topology).map_err(kafka_error("assigning"))?;
         self.feeds.retain(|feed| !orphans.contains(&feed.source));
         self.work.restart_idle(None, wall_time());
         info!(tasks = ?own, partitions = self.feeds.len(), "partitions assigned");
@@ -192,6 +218,22 @@ impl<'e> Session<'e> {
             self.env.not_ready(why);
         }
         Ok(())
+    }
+
+    /// Where the partitions go on, as soon as no former owner can change it any more. None if shutdown comes first.
+    fn stable_positions(
+        &self,
+        partitions: &TopicPartitionList,
+    ) -> Result<Option<TopicPartitionList>, SessionError> {
+        while !self.env.ctx.shutdown.requested() {
+            let positions = self.group.positions(partitions, POSITIONS_TIMEOUT);
+            if let Some(positions) = positions.map_err(kafka_error("asking for the offsets"))? {
+                return Ok(Some(positions));
+            }
+            debug!("a former owner's transaction is under way");
+            std::thread::sleep(UNSTABLE_PAUSE);
+        }
+        Ok(None)
     }
 
     fn revoked(&mut self) -> Result<(), SessionError> {
@@ -239,7 +281,7 @@ impl<'e> Session<'e> {
             };
             let offset = rdkafka::Message::offset(&message);
             match self.work.process(feed.source, &Incoming::from(&message), missing, now)? {
-                Step::Done => feed.uncommitted = Some(offset + 1),
+                Step::Done => feed.done(offset),
                 Step::NeedsSchema(id) => {
                     feed.held = Some((message, id));
                     return Ok(0);
@@ -252,8 +294,9 @@ impl<'e> Session<'e> {
             match feed.queue.poll(Duration::ZERO) {
                 Some(Ok(message)) => {
                     let incoming = Incoming::from(&message);
+                    let offset = incoming.offset;
                     match self.work.process(feed.source, &incoming, None, now)? {
-                        Step::Done => feed.uncommitted = Some(incoming.offset + 1),
+                        Step::Done => feed.done(offset),
                         Step::NeedsSchema(id) => {
                             debug!(schema = %id, topic = feed.topic, "a row waits for its schema");
                             feed.held = Some((message.detach(), id));
@@ -304,21 +347,15 @@ impl<'e> Session<'e> {
         self.work.advance(wall_time())?;
         self.work.tell_marks()?;
         let obsolete = self.write_changelog()?;
-        let mut offsets = TopicPartitionList::new();
-        for feed in &self.feeds {
-            if let Some(next) = feed.uncommitted {
-                offsets
-                    .add_partition_offset(&feed.topic, feed.partition, Offset::Offset(next))
-                    .expect("an offset is not negative");
-            }
-        }
-        self.work.transactions.commit(&offsets, &self.group.metadata())?;
+        let membership =
+            self.membership.as_ref().expect("what is written belongs to an assignment");
+        self.work.transactions.commit(&offsets(&self.feeds), membership)?;
         self.commits += 1;
         for feed in &mut self.feeds {
-            if let Some(next) = feed.uncommitted.take()
+            if std::mem::take(&mut feed.uncommitted)
                 && let Source::Repartition(partition) = feed.source
             {
-                self.env.cleaner.read_up_to(partition, next);
+                self.env.cleaner.read_up_to(partition, feed.next);
             }
         }
         for (partition, end) in obsolete {
@@ -354,6 +391,21 @@ impl<'e> Session<'e> {
         }
         Ok(obsolete)
     }
+}
+
+/// What a transaction says of the partitions: where those have come to that were read from, and in any case that of
+/// each task's repartition partition. It is by these that Kafka tells a task's owner from a former one, and that
+/// a new owner waits for us; and a transaction may have nothing but what time has decided.
+fn offsets(feeds: &[Feed]) -> TopicPartitionList {
+    let mut offsets = TopicPartitionList::new();
+    for feed in feeds {
+        if feed.uncommitted || matches!(feed.source, Source::Repartition(_)) {
+            offsets
+                .add_partition_offset(&feed.topic, feed.partition, Offset::Offset(feed.next))
+                .expect("an offset is not negative");
+        }
+    }
+    offsets
 }
 
 /// The wall clock, as the join takes it.

@@ -6,7 +6,7 @@ use kafka::transaction::{Record, Remedy, TransactionError, TransactionalProducer
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use service::Shutdown;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// A producer with at most one open transaction.
 pub(crate) struct Transactions {
@@ -59,7 +59,7 @@ impl Transactions {
         self.producer.send(record)
     }
 
-    /// Commits all that was written, and the offsets.
+    /// Commits all that was written, and the offsets. There must be some, or Kafka does not look at `group`.
     pub(crate) fn commit(
         &mut self,
         offsets: &TopicPartitionList,
@@ -75,6 +75,16 @@ impl Transactions {
         committed?;
         self.open_since = None;
         Ok(())
+    }
+
+    /// Gives up what is open, as far as Kafka can be told: else readers of the outputs, and who gets our partitions,
+    /// have to wait until it has timed out.
+    pub(crate) fn give_up(&mut self) {
+        if self.open_since.take().is_some()
+            && let Err(error) = self.producer.abort()
+        {
+            debug!(%error, "the open transaction is left to its time-out");
+        }
     }
 
     /// Serves what librdkafka has to report while nothing is written.
