@@ -171,9 +171,21 @@ impl<P: Payload> Task<P> {
     }
 
     /// Counts the idle time of everything from now on, because until now nothing *could* come:
-    /// the broker was away, the inputs were paused, the process stood still.
+    /// the broker was away, the process stood still.
     pub fn restart_idle(&mut self, now: WallTime) {
         self.watermarks.restart_idle(now);
+    }
+
+    /// One of the task's inputs is not read for now, as [`inputs_ahead`](Self::inputs_ahead) wishes: what lies
+    /// there unread must not be taken for silence. To be told all the time while that lasts.
+    ///
+    /// The others' idle times are not touched: it may be for one of them to fall idle that this one waits.
+    ///
+    /// # Panics
+    ///
+    /// If the task's layout does not name that input.
+    pub fn on_paused_input(&mut self, side: Side, partition: Partition, now: WallTime) {
+        self.watermarks.on_paused_input(side, partition, now);
     }
 
     /// Up to where everything has come, of all tasks; [`EventTime::MIN`] while some are unknown.

@@ -237,6 +237,15 @@ impl Watermarks {
         self.next_look = WallTime::MIN;
     }
 
+    /// An input can't come on because it is paused: it counts, however quiet it is.
+    pub(crate) fn on_paused_input(&mut self, side: Side, partition: Partition, now: WallTime) {
+        self.now = self.now.max(now);
+        let now = self.now;
+        let input = self.input(side, partition);
+        input.quiet_since = input.quiet_since.map(|_| now);
+        self.next_look = WallTime::MIN;
+    }
+
     /// What of this belongs to the state: the watermark, the inputs' marks, what was heard.
     pub(crate) fn save(&self) -> (EventTime, Vec<InputMark>, Vec<Option<Mark>>) {
         let inputs = self.inputs.iter().map(|input| InputMark {

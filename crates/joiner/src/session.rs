@@ -267,6 +267,7 @@ impl<'e> Session<'e> {
     fn read(&mut self, index: usize, now: WallTime) -> Result<usize, SessionError> {
         let feed = &mut self.feeds[index];
         if feed.ahead {
+            self.work.paused(feed.source, now);
             return Ok(0);
         }
         if let Some((message, id)) = feed.held.take() {

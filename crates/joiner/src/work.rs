@@ -234,6 +234,14 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// The partition is left unread for now.
+    pub(crate) fn paused(&mut self, source: Source, now: WallTime) {
+        let task = &mut self.tasks[source.task(self.topology.tasks())];
+        if let (Source::Input(side, partition), Some(task)) = (source, task) {
+            task.join.on_paused_input(side, partition, now);
+        }
+    }
+
     /// Counts the idle times of a task, or of all, from now on: until now nothing could come.
     pub(crate) fn restart_idle(&mut self, task: Option<usize>, now: WallTime) {
         for (number, own) in self.tasks.iter_mut().enumerate() {

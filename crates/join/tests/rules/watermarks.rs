@@ -23,6 +23,10 @@ fn check(mut task: Task<Text>, story: &[(&str, &str)]) {
         let words: Vec<_> = step.split_whitespace().collect();
         match words[..] {
             ["clock", now] => task.advance(at(number(now)), &mut out),
+            ["paused", from, "at", now] => {
+                let (side, partition) = input(from);
+                task.on_paused_input(side, partition, at(number(now)));
+            }
             ["restart", "idle", "at", now] => task.restart_idle(at(number(now))),
             ["end", "forwarded", "at", now] => {
                 task.on_end_of_repartition(at(number(now)), &mut out);
@@ -112,6 +116,27 @@ fn when_all_are_idle_it_runs_on_with_the_wall_clock_from_where_it_stands() {
             // A row that keeps the pace of those before it is on time, and stops the clock.
             ("driver/0 75 at 1016", "73"),
             ("clock 1020", "73"),
+        ],
+    );
+}
+
+#[test]
+fn a_paused_partition_is_not_idle_and_does_not_keep_the_others_from_being_so() {
+    check(
+        task(0, 1, [1, 1, 0]),
+        &[
+            ("trip/0 50 at 1000", "-"),
+            ("driver/0 70 at 1000", "48"),
+            ("end trip/0 at 1000", "48"),
+            ("end driver/0 at 1000", "48"),
+            ("paused driver/0 at 1004", "48"),
+            ("clock 1005", "68"),
+            // What lies in it unread goes on where it was left, however long ago.
+            ("paused driver/0 at 1009", "68"),
+            ("paused driver/0 at 1013", "68"),
+            ("clock 1017", "68"),
+            ("clock 1018", "68"),
+            ("clock 1020", "70"),
         ],
     );
 }
