@@ -1,5 +1,7 @@
 //! A joiner of the test's own, on topics of its own.
 
+#![allow(dead_code, reason = "each file of tests uses its part")]
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -149,6 +151,12 @@ impl Rig {
         tokio::task::spawn_blocking(move || read(&kafka, &name)).await.unwrap()
     }
 
+    /// Up to where a topic is committed, all partitions added up.
+    pub async fn committed_end(&self, topic: &Topic) -> i64 {
+        let (kafka, name) = (self.config.kafka.clone(), topic.name.clone());
+        tokio::task::spawn_blocking(move || committed_end(&kafka, &name)).await.unwrap()
+    }
+
     /// The committed rows of a topic, once there are `count`.
     pub async fn read_when(&self, topic: &Topic, count: usize) -> Vec<Row> {
         eventually(&format!("{count} rows in {}", topic.name), || async {
@@ -218,11 +226,23 @@ fn producer(config: &KafkaConfig) -> FutureProducer {
     client.create().unwrap()
 }
 
-fn read(kafka: &KafkaConfig, topic: &str) -> Vec<Row> {
+fn consumer(kafka: &KafkaConfig) -> BaseConsumer {
     let mut client = kafka.client().unwrap();
     client.set("group.id", "joiner-test-reader").set("enable.auto.commit", "false");
     client.set("enable.partition.eof", "true").set("isolation.level", "read_committed");
-    let consumer: BaseConsumer = client.create().unwrap();
+    client.create().unwrap()
+}
+
+fn committed_end(kafka: &KafkaConfig, topic: &str) -> i64 {
+    let consumer = consumer(kafka);
+    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
+    let partitions = metadata.topics()[0].partitions().iter();
+    let end = |partition| consumer.fetch_watermarks(topic, partition, DEADLINE).unwrap().1;
+    partitions.map(|partition| end(partition.id())).sum()
+}
+
+fn read(kafka: &KafkaConfig, topic: &str) -> Vec<Row> {
+    let consumer = consumer(kafka);
     let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
     let mut unread: Vec<i32> =
         metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect();
