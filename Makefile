@@ -80,6 +80,14 @@ test: ## all tests, with a Kafka of their own (ARGS="-p join" for less)
 	@cargo test --no-run $(or $(ARGS),--workspace)
 	@deploy/with-kafka cargo test $(or $(ARGS),--workspace)
 
+.PHONY: test-python
+test-python: ## do Confluent's Python clients read our topics? (fetches them with pip)
+	@test -x .run/python/bin/python || python3 -m venv .run/python
+	@.run/python/bin/pip install --quiet --disable-pip-version-check "confluent-kafka[avro,schemaregistry]>=2.6,<3"
+	@cargo test --no-run --workspace
+	@TRIPSTREAM_TEST_PYTHON="$(CURDIR)/.run/python/bin/python" deploy/with-kafka \
+	  cargo test --workspace --test confluent_client -- --ignored
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

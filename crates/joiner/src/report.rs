@@ -111,14 +111,13 @@ impl State {
         let rows = summary.rows_in - logged.rows_in;
         let trips = summary.joined - logged.joined;
         info!(
-            rows_per_s = (rows as f64 / took.as_secs_f64()).round(),
-            rows,
+            rows_per_s = (rows as f64 / took.as_secs_f64()).round() as u64,
             joined = trips,
             unmatched = summary.unmatched - logged.unmatched,
             duplicates = summary.duplicates - logged.duplicates,
             rejected = summary.rejected - logged.rejected,
             open_rows = summary.open_rows,
-            joined_so_far = summary.joined,
+            total = summary.joined,
             "joining"
         );
         self.logged = *summary;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::ChronoLocal;
 
 use crate::config::ConfigError;
 
@@ -30,7 +31,7 @@ pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
     #[default]
     Auto,
-    /// One readable line an event.
+    /// One readable line an event, with the local time of day.
     Text,
     /// One JSON object an event, with `timestamp`, `level`, `target`, `message` and the fields at top level.
     Json,
@@ -62,7 +63,8 @@ pub(crate) fn init(config: &LogConfig) -> Result<(), ConfigError> {
     let _ = if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     } else {
-        builder.with_ansi(terminal).with_target(false).compact().try_init()
+        let timer = ChronoLocal::new("%H:%M:%S%.3f".to_owned());
+        builder.with_timer(timer).with_ansi(terminal).with_target(false).compact().try_init()
     };
     Ok(())
 }
