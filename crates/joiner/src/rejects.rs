@@ -14,6 +14,8 @@ use crate::topology::Stream;
 pub(crate) enum Reason {
     /// It has no value.
     Tombstone,
+    /// It is so large that a trip with it would not fit in one record of an output.
+    TooLarge,
     /// It is not framed Avro, or not what its schema says.
     Undecodable,
     /// The registry has no schema with the id that it carries.
@@ -32,6 +34,7 @@ impl Reason {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Tombstone => "tombstone",
+            Self::TooLarge => "too_large",
             Self::Undecodable => "undecodable",
             Self::UnknownSchema => "unknown_schema",
             Self::WrongType => "wrong_type",
@@ -79,6 +82,12 @@ impl From<join::RejectReason> for Fault {
         };
         Self { reason: Reason::Join(reason), message: message.to_owned() }
     }
+}
+
+/// What is left of a row that can't be written once more: compressed, it may have been within a limit that it now
+/// exceeds. Its headers still say where it lies.
+pub(crate) const fn without_content<'r>(incoming: &Incoming<'r>) -> Incoming<'r> {
+    Incoming { key: None, value: None, headers: None, ..*incoming }
 }
 
 /// The record for the rejects topic: as the row came, with what was wrong in its headers.

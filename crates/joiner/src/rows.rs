@@ -61,6 +61,10 @@ pub(crate) enum Reading {
     Faulty(Fault),
 }
 
+/// How large a row may be. Three of them and their trip_id once more make a joined row, which must fit in the 4 MiB
+/// that the outputs and the changelog take.
+const MAX_ROW_BYTES: usize = 1_000_000;
+
 /// Reads a record of `side`, first read at `origin`.
 pub(crate) fn read(
     side: Side,
@@ -72,6 +76,10 @@ pub(crate) fn read(
         let message = "the row has no value (a tombstone)".to_owned();
         return Reading::Faulty(Fault { reason: Reason::Tombstone, message });
     };
+    if value.len() > MAX_ROW_BYTES {
+        let message = format!("the row has {} bytes, more than {MAX_ROW_BYTES}", value.len());
+        return Reading::Faulty(Fault { reason: Reason::TooLarge, message });
+    }
     let decoded = match side {
         Side::Trip => {
             decode(value, schemas, |trip: &models::records::Trip| &trip.trip_id, Payload::Trip)

@@ -321,9 +321,16 @@ impl Work<'_> {
         fault: &Fault,
     ) -> Result<(), TransactionError> {
         self.tally.reject(side, fault.reason);
-        let rejects = &self.topology.rejects;
-        let record = rejects::record(rejects, self.connector, incoming, place, fault);
-        self.transactions.send(record)
+        let (rejects, connector) = (&self.topology.rejects, self.connector);
+        let sent =
+            self.transactions.send(rejects::record(rejects, connector, incoming, place, fault));
+        match sent {
+            Err(error) if error.is_too_large() => {
+                let rest = rejects::without_content(incoming);
+                self.transactions.send(rejects::record(rejects, connector, &rest, place, fault))
+            }
+            sent => sent,
+        }
     }
 }
 

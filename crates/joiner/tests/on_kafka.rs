@@ -162,10 +162,13 @@ async fn poison_is_rejected_with_its_reason_and_incomplete_trips_come_out_unmatc
         ("wrong_type", Some(rig.value(Side::Rider, "rider")), now),
         ("empty_trip_id", Some(rig.value(Side::Trip, "")), now),
         ("tombstone", None, now),
+        ("too_large", Some(vec![0; 2_000_000]), now),
         ("timestamp", Some(rig.value(Side::Trip, "future")), year_2099),
     ];
     let rows = poison.iter().map(|(key, value, ts)| (0, (*key).to_owned(), value.clone(), *ts));
     rig.produce(Side::Trip, rows).await;
+    // This one doesn't even fit in the rejects.
+    rig.produce(Side::Trip, [(0, "huge".to_owned(), Some(vec![0; 5_000_000]), now)]).await;
     let lonely = |side, id: &str| {
         (partition_for(id.as_bytes(), 2), id.to_owned(), Some(rig.value(side, id)), now)
     };
@@ -185,8 +188,12 @@ async fn poison_is_rejected_with_its_reason_and_incomplete_trips_come_out_unmatc
 
     // The trip is decided; a straggler is too late for it.
     rig.produce(Side::Driver, [lonely(Side::Driver, "lonely")]).await;
-    let rejects = rig.read_when(&rig.config.topics.rejects, poison.len() + 1).await;
+    let mut rejects = rig.read_when(&rig.config.topics.rejects, poison.len() + 2).await;
     let summary = joiner.stop().await;
+    let huge = rejects.iter().position(|row| row.key.is_none()).unwrap();
+    let huge = rejects.remove(huge);
+    assert_eq!((huge.value, huge.headers["reason"].as_str()), (None, "too_large"));
+    assert_eq!(huge.headers["__connect.errors.offset"], poison.len().to_string());
     for row in &rejects {
         let key = row.key.as_deref().unwrap();
         let reason = &row.headers["reason"];
@@ -199,7 +206,7 @@ async fn poison_is_rejected_with_its_reason_and_incomplete_trips_come_out_unmatc
         assert_eq!(row.headers["__connect.errors.topic"], rig.config.topics.input(side).name);
         assert!(!row.headers["__connect.errors.exception.message"].is_empty());
     }
-    assert_eq!((rejects.len(), summary.rejected), (poison.len() + 1, poison.len() as u64 + 1));
+    assert_eq!((rejects.len(), summary.rejected), (poison.len() + 1, poison.len() as u64 + 2));
     assert_eq!((summary.unmatched, summary.unmatched_rows, summary.joined), (1, 2, 0));
     assert!(summary.is_balanced);
 }

@@ -45,6 +45,12 @@ impl TransactionError {
         let code = self.source.rdkafka_error_code();
         matches!(code, Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch))
     }
+
+    /// Whether a record was refused before it was sent, because it is larger than `message.max.bytes`. The
+    /// transaction has not suffered.
+    pub const fn is_too_large(&self) -> bool {
+        matches!(self.source, KafkaError::MessageProduction(Code::MessageSizeTooLarge))
+    }
 }
 
 /// Reads both flags of a transactional error: one may be fatal *and* ask for an abort, and one that is

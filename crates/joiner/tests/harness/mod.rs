@@ -223,6 +223,8 @@ fn registry(config: &RegistryConfig) -> SchemaCache {
 fn producer(config: &KafkaConfig) -> FutureProducer {
     let mut client = config.client().unwrap();
     client.set("acks", "all").set("linger.ms", "5");
+    // Large rows get past the topics' limit when they are small while compressed.
+    client.set("message.max.bytes", "10000000").set("compression.type", "zstd");
     client.create().unwrap()
 }
 
