@@ -166,17 +166,14 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// If Kafka can't be asked. A mere time-out is no answer, too, but no error.
+    /// If Kafka can't be asked. No answer in time, or no leader yet, is no error.
     pub(crate) fn positions(
         &self,
         partitions: &TopicPartitionList,
         timeout: Duration,
     ) -> Result<Option<TopicPartitionList>, KafkaError> {
-        let timed_out = |error: &KafkaError| {
-            error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut)
-        };
         let committed = match self.consumer.committed_offsets(partitions.clone(), timeout) {
-            Err(error) if timed_out(&error) => return Ok(None),
+            Err(error) if is_passing(&error) => return Ok(None),
             committed => committed?,
         };
         let mut positions = TopicPartitionList::with_capacity(partitions.count());
@@ -191,7 +188,10 @@ impl Group {
             }
             let offset = match element.offset() {
                 Offset::Offset(offset) => offset,
-                _ => self.consumer.fetch_watermarks(topic, partition, timeout)?.0,
+                _ => match self.consumer.fetch_watermarks(topic, partition, timeout) {
+                    Err(error) if is_passing(&error) => return Ok(None),
+                    watermarks => watermarks?.0,
+                },
             };
             positions.add_partition_offset(topic, partition, Offset::Offset(offset))?;
         }
@@ -250,6 +250,13 @@ impl Group {
     ) -> Result<i64, KafkaError> {
         Ok(self.consumer.fetch_watermarks(topic, partition, timeout)?.1)
     }
+}
+
+/// Whether it is worth while to ask again soon.
+fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, OperationTimedOut};
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(LeaderNotAvailable | NotLeaderForPartition | OperationTimedOut))
 }
 
 /// What a partition of one of the consumed topics is.

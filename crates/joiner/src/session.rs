@@ -84,7 +84,7 @@ pub(crate) struct Session<'e> {
     // Before the group: their queues must be gone when it is left.
     feeds: Vec<Feed>,
     group: Group,
-    /// As of the assignment that is worked on.
+    /// As of the assignment that is worked on; none between two.
     membership: Option<ConsumerGroupMetadata>,
     work: Work<'e>,
     /// Commits of this session.
@@ -166,6 +166,10 @@ impl<'e> Session<'e> {
     /// The order matters: our generation of the group fences the former owners, so once the offsets are stable
     /// all that they could commit is committed; only then is the changelog read, and it fits the offsets.
     fn assigned(&mut self, partitions: &TopicPartitionList) -> Result<(), SessionError> {
+        if self.work.tasks.iter().any(Option::is_some) {
+            // The group has dropped us and taken us again, and nobody has asked for the former partitions back.
+            return Err(SessionError::AssignmentLost);
+        }
         self.env.not_ready("restoring the state");
         let topology = &self.env.topology;
         let sources: Vec<Source> = partitions
@@ -230,7 +234,7 @@ impl<'e> Session<'e> {
             if let Some(positions) = positions.map_err(kafka_error("asking for the offsets"))? {
                 return Ok(Some(positions));
             }
-            debug!("a former owner's transaction is under way");
+            self.env.not_ready("waiting until the group's offsets are stable");
             std::thread::sleep(UNSTABLE_PAUSE);
         }
         Ok(None)
@@ -241,6 +245,7 @@ impl<'e> Session<'e> {
             return Err(SessionError::AssignmentLost);
         }
         self.commit()?;
+        self.membership = None;
         self.feeds.clear();
         for (number, task) in self.work.tasks.iter_mut().enumerate() {
             if task.take().is_some() {

@@ -239,7 +239,9 @@ fn committed_end(kafka: &KafkaConfig, topic: &str) -> i64 {
     let consumer = consumer(kafka);
     let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
     let partitions = metadata.topics()[0].partitions().iter();
-    let end = |partition| consumer.fetch_watermarks(topic, partition, DEADLINE).unwrap().1;
+    // A partition that was made a moment ago may have no leader yet, and nothing in it.
+    let end =
+        |partition| consumer.fetch_watermarks(topic, partition, DEADLINE).map_or(0, |(_, end)| end);
     partitions.map(|partition| end(partition.id())).sum()
 }
 
