@@ -299,7 +299,7 @@ fn consumer_config(kafka: &KafkaConfig, section: &JoinerSection) -> ClientConfig
         // The default, a second, makes a backlog of several topics stall.
         ("fetch.queue.backoff.ms", "5"),
         // Per partition, of which there are many.
-        ("queued.max.messages.kbytes", "16384"),
+        ("queued.max.messages.kbytes", "4096"),
         // After a crash the partitions are free again in 10 s instead of 45 s.
         ("session.timeout.ms", "10000"),
         ("heartbeat.interval.ms", "3000"),

@@ -6,6 +6,11 @@ use clap::Parser;
 use joiner::JoinerConfig;
 use service::{CommonArgs, Context};
 
+/// A row is a dozen small texts, and most are gone a moment later. Measured against glibc's allocator: a quarter more
+/// trips a second.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Joins trips, driver earnings and riders on trip_id, exactly once.
 ///
 /// Reads the three input topics, writes joined trips, trips that stayed incomplete and rejected rows, each with the

@@ -16,6 +16,8 @@ use crate::publisher::{Publisher, Target};
 
 const KAFKA: &str = "kafka";
 const REGISTRY: &str = "registry";
+/// Passes once the endpoints can produce, which is a moment after both others do.
+const PRODUCER: &str = "producer";
 /// Pause before another attempt to connect; doubles up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -30,6 +32,13 @@ pub(crate) fn announce(config: &ProducerApiConfig, health: &Health) {
         REGISTRY,
         Err(format!("connecting to the schema registry at {}", config.registry.url)),
     );
+    health.set(PRODUCER, Err("waiting for Kafka and the schema registry".to_owned()));
+}
+
+/// Says that requests for trips are served from now on.
+pub(crate) fn serving(health: &Health) {
+    health.set(PRODUCER, Ok(()));
+    info!("ready");
 }
 
 /// Creates the topics, registers the schemas and makes the publisher. Waits for what is out of reach; the caller

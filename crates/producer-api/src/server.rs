@@ -125,7 +125,7 @@ async fn upkeep(
     metrics: &Metrics,
 ) -> Result<std::convert::Infallible, Error> {
     let publisher = api.connected(connect::publisher(config, ctx, metrics.clone()).await?);
-    info!("ready");
+    connect::serving(&ctx.health);
     let each_second = async {
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         loop {
