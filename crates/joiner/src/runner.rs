@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use service::with_causes;
 use tracing::{error, info, warn};
 
 use crate::JoinerError;
 use crate::environment::Environment;
 use crate::session::{Session, SessionError};
-use crate::topology::chain;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -30,13 +30,13 @@ pub(crate) fn run(env: &Environment) -> Result<(), JoinerError> {
             outcome
         });
         let Err(failure) = outcome else { return Ok(()) };
-        env.not_ready(&chain(&failure));
+        env.not_ready(&with_causes(&failure));
         env.metrics.aborted();
         if failure.is_final() {
-            return Err(JoinerError::Session(chain(&failure)));
+            return Err(JoinerError::Session(with_causes(&failure)));
         }
         if shutdown.requested() {
-            warn!(error = %chain(&failure), "the last transaction was not committed; the next start does it again");
+            warn!(error = %with_causes(&failure), "the last transaction was not committed; the next start does it again");
             return Ok(());
         }
         if commits > 0 {
@@ -50,7 +50,7 @@ pub(crate) fn run(env: &Environment) -> Result<(), JoinerError> {
 }
 
 fn explain(failure: &SessionError, pause: Duration) {
-    let error = chain(failure);
+    let error = with_causes(failure);
     match failure {
         SessionError::Transaction(transaction) if transaction.is_fenced() => error!(
             error,

@@ -6,7 +6,7 @@ use kafka::KafkaConfig;
 use kafka::topics::{TopicError, Wanted, ensure};
 use models::topics::Topic;
 use models::{Partition, Side};
-use service::Context;
+use service::{Context, with_causes};
 use tracing::{info, warn};
 
 use crate::config::JoinerConfig;
@@ -151,8 +151,8 @@ pub(crate) async fn establish(
                 return Ok(Some(topology));
             }
             Err(TopologyError::Topic(error)) if error.is_retriable() => {
-                warn!(error = %chain(&error), "Kafka does not give us our topics; asking again");
-                ctx.health.set("kafka", Err(chain(&error)));
+                warn!(error = %with_causes(&error), "Kafka does not give us our topics; asking again");
+                ctx.health.set("kafka", Err(with_causes(&error)));
             }
             Err(error) => return Err(error),
         }
@@ -178,15 +178,4 @@ fn report(topology: &Topology) {
             topology.repartition.name
         );
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

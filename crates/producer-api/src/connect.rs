@@ -6,7 +6,7 @@ use avro_schemas::{RecordType, RegistryClient};
 use kafka::probe::Probe;
 use kafka::topics::{self, PartitionCounts, Wanted};
 use models::Side;
-use service::{Context, Health};
+use service::{Context, Health, with_causes};
 use tracing::{info, warn};
 
 use crate::config::ProducerApiConfig;
@@ -77,7 +77,7 @@ async fn partition_counts(
                 return Ok(counts);
             }
             Err(error) if error.is_retriable() => {
-                tell(health, KAFKA, Err(chain(&error)), pause.is_first());
+                tell(health, KAFKA, Err(with_causes(&error)), pause.is_first());
             }
             Err(error) => return Err(Error::Topics(error)),
         }
@@ -103,7 +103,7 @@ async fn schemas(
                     break;
                 }
                 Err(error) if error.is_outage() => {
-                    tell(health, REGISTRY, Err(chain(&error)), pause.is_first());
+                    tell(health, REGISTRY, Err(with_causes(&error)), pause.is_first());
                 }
                 Err(error) => return Err(Error::Registry(error)),
             }
@@ -125,7 +125,7 @@ pub(crate) async fn watch(
         tokio::time::sleep(PROBE_PERIOD).await;
         let (kafka, registry) = tokio::join!(probe.check(PROBE_TIMEOUT), registry.reachable());
         tell(health, KAFKA, kafka, false);
-        tell(health, REGISTRY, registry.map_err(|error| chain(&error)), false);
+        tell(health, REGISTRY, registry.map_err(|error| with_causes(&error)), false);
     }
 }
 
@@ -141,17 +141,6 @@ fn tell(health: &Health, check: &'static str, outcome: Result<(), String>, is_fi
         None if changed => info!(check, "connected"),
         _ => {}
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[derive(Debug, Default)]

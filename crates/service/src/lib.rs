@@ -31,6 +31,7 @@
 
 pub mod admin;
 mod args;
+mod causes;
 pub mod config;
 mod context;
 mod health;
@@ -40,6 +41,7 @@ mod process;
 mod shutdown;
 
 pub use args::CommonArgs;
+pub use causes::with_causes;
 pub use config::{ConfigError, Override, Settings};
 pub use context::Context;
 pub use health::Health;

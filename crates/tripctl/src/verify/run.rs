@@ -12,7 +12,7 @@ use models::topics::Topics;
 use models::{EventTime, Partition, Side};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Timestamp};
-use service::Shutdown;
+use service::{Shutdown, with_causes};
 use tokio::runtime::Handle;
 use tracing::info;
 
@@ -76,7 +76,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Consume(#[from] ConsumeError),
     /// The cluster could not be asked for its topics.
-    #[error("{}", chain(.0))]
+    #[error("{}", with_causes(.0))]
     Topics(#[from] TopicError),
     /// Rows of an output don't show because a transaction in front of them stays open.
     #[error("a transaction on {topic} stays open and hides rows; is a joiner hanging?")]
@@ -87,11 +87,6 @@ pub enum VerifyError {
     /// The registry could not be asked for a schema: whether a row can be read is not known.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-}
-
-fn chain(error: &TopicError) -> String {
-    use std::error::Error;
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// Reads the three inputs and the three outputs to their ends as they are now, and judges them.
