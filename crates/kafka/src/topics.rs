@@ -79,7 +79,9 @@ pub enum TopicError {
         source: KafkaError,
     },
     /// The cluster did not answer, or not in time.
-    #[error("asking the Kafka cluster at {servers} for its topics")]
+    #[error(
+        "Kafka at {servers} does not tell its topics (does it run there? see kafka.bootstrap_servers)"
+    )]
     Cluster {
         /// The bootstrap servers.
         servers: String,

@@ -65,7 +65,7 @@ impl Server {
         connect::announce(&config, &ctx.health);
         let seed = config.producer.seed.unwrap_or_else(rand::random);
         info!("producer API on http://{addr}, documentation on http://{addr}/docs");
-        info!(seed, "the same trips come again with producer.seed = {seed}");
+        info!(seed, "set producer.seed to this to get the same trips again");
         let api = Data::new(Api::new(config.producer.clone(), ctx.clone(), Generator::new(seed)));
         let requests = TaskTracker::new();
         let observer =
