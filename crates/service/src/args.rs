@@ -15,7 +15,7 @@ pub struct CommonArgs {
     #[arg(long, value_name = "DIR", env = "TRIPSTREAM_CONFIG_DIR")]
     pub config_dir: Option<PathBuf>,
 
-    /// Also read <PROFILE>.toml from the configuration directory
+    /// Also read PROFILE.toml from the configuration directory
     #[arg(long, value_name = "PROFILE", env = "TRIPSTREAM_PROFILE")]
     pub profile: Option<String>,
 
