@@ -69,6 +69,11 @@ topics: ## describe the topics
 verify: ## does every trip in the inputs have exactly one fate in the outputs?
 	@$(call run,tripctl,verify)
 
+.PHONY: bench-joiner
+bench-joiner: BUILD = release
+bench-joiner: ## how fast is the joiner here? (ARGS="--trips 1000000 --json FILE")
+	@$(call run,tripctl,bench joiner)
+
 ##@ Develop
 
 .PHONY: build

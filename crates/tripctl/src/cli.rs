@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
@@ -8,7 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use service::{CommonArgs, Context};
 
 use crate::settings::Settings;
-use crate::{NAME, names, tail, topics, verify};
+use crate::{NAME, bench, names, tail, topics, verify};
 
 /// Looks at the streams of the pipeline, and checks the joiner's work.
 ///
@@ -20,6 +21,7 @@ Examples:
   tripctl tail joined --follow           joined rows as they come
   tripctl verify                         has every row exactly one fate?
   tripctl topics describe                partitions and offsets
+  tripctl bench joiner                   how fast is the joiner here?
   tripctl --profile cloud tail rejects   on another cluster")]
 pub struct Cli {
     #[command(subcommand)]
@@ -37,6 +39,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Create, describe or delete the topics
     Topics(TopicsArgs),
+    /// Measure how fast a service is
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +127,40 @@ enum TopicsAction {
     },
 }
 
+#[derive(Debug, Args)]
+struct BenchArgs {
+    #[command(subcommand)]
+    service: Measured,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measured {
+    /// Load trips into fresh topics and measure the joiner until it has committed the last one
+    Joiner(BenchJoinerArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts the program `joiner` that lies beside this one, on topics that are deleted at the end, and then lets the same rows
+pass through Kafka without a join: the fastest that could be. Both use the settings of [kafka] and [joiner]. The rate from
+10 % to 90 % of the trips leaves out start and end; seconds count from the start.
+
+Examples:
+  make bench-joiner                                       builds both for speed first
+  tripctl bench joiner --trips 1000000 --json bench.json
+  tripctl bench joiner --no-limit --set joiner.commit_interval=10ms")]
+struct BenchJoinerArgs {
+    /// How many trips, three rows each
+    #[arg(long, value_name = "N", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
+    trips: u64,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Leave out the pass-through
+    #[arg(long)]
+    no_limit: bool,
+}
+
 impl Cli {
     /// Reads the command line; ends the process with a message if it can't be used. The options of all services may
     /// stand before or behind the command.
@@ -141,10 +179,14 @@ impl Cli {
     ///
     /// What went wrong, and what `verify` found to be wrong.
     pub async fn run(command: Self, settings: Settings, context: Context) -> anyhow::Result<()> {
-        match command.command {
+        let Self { command, common } = command;
+        match command {
             Command::Tail(args) => run_tail(args, &settings, &context).await,
             Command::Verify(args) => run_verify(args, &settings, &context).await,
             Command::Topics(args) => run_topics(args.action, &settings).await,
+            Command::Bench(BenchArgs { service: Measured::Joiner(args) }) => {
+                run_bench_joiner(args, &common, &settings, &context).await
+            }
         }
     }
 }
@@ -188,6 +230,23 @@ async fn run_topics(action: Option<TopicsAction>, settings: &Settings) -> anyhow
     show(&text)
 }
 
+async fn run_bench_joiner(
+    args: BenchJoinerArgs,
+    common: &CommonArgs,
+    settings: &Settings,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let BenchJoinerArgs { trips, json, no_limit } = args;
+    let options = bench::Options { trips, limit: !no_limit };
+    let report = bench::run(settings, common, options, &context.shutdown).await?;
+    show(&report.to_text())?;
+    if let Some(path) = json {
+        let text = format!("{:#}\n", report.to_json());
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// Writes to stdout; a reader that has gone away is no fault.
 fn show(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
@@ -225,6 +284,19 @@ mod tests {
         }
         let cli = parse("tripctl --config-dir config topics").expect("topics alone");
         assert!(matches!(cli.command, Command::Topics(TopicsArgs { action: None })));
+    }
+
+    #[test]
+    fn the_joiner_is_measured_with_300_000_trips_unless_told_otherwise() {
+        let bench = |line| match parse(line).expect(line).command {
+            Command::Bench(BenchArgs { service: Measured::Joiner(args) }) => args,
+            other => panic!("{line}: {other:?}"),
+        };
+        let args = bench("tripctl bench joiner");
+        assert_eq!((args.trips, args.no_limit), (300_000, false));
+        assert_eq!(bench("tripctl bench joiner --trips 10").trips, 10);
+        assert!(parse("tripctl bench joiner --trips 0").is_err());
+        assert!(parse("tripctl bench").is_err());
     }
 
     #[test]

@@ -1,0 +1,119 @@
+//! The tool's settings as the environment of a joiner. Secrets go the same way: a command line is for all to see.
+
+use avro_schemas::RegistryConfig;
+use kafka::KafkaConfig;
+use models::secret::Secret;
+use serde_json::Value as Json;
+
+use crate::settings::Settings;
+
+/// What the names of environment variables that set a key begin with, in small letters.
+pub(super) const PREFIX: &str = "tripstream__";
+
+/// Names and values that make a joiner's settings the same as `settings`.
+pub(super) fn variables(settings: &Settings) -> Vec<(String, String)> {
+    let Settings { kafka, registry, topics, joiner, log, shutdown: _ } = settings;
+    let mut keys = Vec::new();
+    push_kafka(kafka, &mut keys);
+    push_registry(registry, &mut keys);
+    let topics = serde_json::to_value(topics).expect("names and numbers have a JSON form");
+    flatten("topics", &topics, &mut keys);
+    for (key, value) in joiner {
+        flatten(&format!("joiner__{key}"), value, &mut keys);
+    }
+    keys.push(("log__level".to_owned(), log.level.clone()));
+    keys.push(("log__format".to_owned(), "text".to_owned()));
+    keys.into_iter().map(|(key, value)| (format!("{PREFIX}{key}").to_uppercase(), value)).collect()
+}
+
+fn push_kafka(config: &KafkaConfig, keys: &mut Vec<(String, String)>) {
+    let KafkaConfig {
+        bootstrap_servers,
+        security_protocol,
+        sasl_mechanisms,
+        sasl_username,
+        sasl_password,
+        ssl_ca_location,
+        client_id,
+        properties,
+    } = config;
+    let set = [
+        ("bootstrap_servers", Some(bootstrap_servers.as_str())),
+        ("security_protocol", Some(security_protocol)),
+        ("sasl_mechanisms", sasl_mechanisms.as_deref()),
+        ("sasl_username", sasl_username.as_deref()),
+        ("sasl_password", sasl_password.as_ref().map(Secret::expose)),
+        ("ssl_ca_location", ssl_ca_location.as_deref()),
+        ("client_id", Some(client_id)),
+    ];
+    let set = set.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    let raw = properties.iter().map(|(name, value)| (format!("properties__{name}"), value));
+    keys.extend(set.chain(raw).map(|(key, value)| (format!("kafka__{key}"), value.to_owned())));
+}
+
+fn push_registry(config: &RegistryConfig, keys: &mut Vec<(String, String)>) {
+    let RegistryConfig { url, basic_auth, timeout, retries, backoff, backoff_max } = config;
+    let time = |time| humantime::format_duration(time).to_string();
+    let set = [
+        ("url", Some(url.clone())),
+        ("basic_auth", basic_auth.as_ref().map(|secret| secret.expose().to_owned())),
+        ("timeout", Some(time(*timeout))),
+        ("retries", Some(retries.to_string())),
+        ("backoff", Some(time(*backoff))),
+        ("backoff_max", Some(time(*backoff_max))),
+    ];
+    keys.extend(
+        set.into_iter().filter_map(|(key, value)| Some((format!("registry__{key}"), value?))),
+    );
+}
+
+/// The leaves below `key`; one that isn't set has no text form.
+fn flatten(key: &str, value: &Json, keys: &mut Vec<(String, String)>) {
+    match value {
+        Json::Null => {}
+        Json::Object(children) => {
+            for (name, child) in children {
+                flatten(&format!("{key}__{name}"), child, keys);
+            }
+        }
+        Json::String(text) => keys.push((key.to_owned(), text.clone())),
+        other => keys.push((key.to_owned(), other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn all_that_matters_to_a_joiner_is_there_secrets_as_they_are() {
+        let mut settings = Settings::default();
+        settings.kafka.sasl_password = Some(Secret::new("hunter2"));
+        settings.kafka.properties = [("broker.address.family", "v4")].into_iter().collect();
+        settings.registry.basic_auth = Some(Secret::new("user:word"));
+        settings.joiner.insert("window".to_owned(), "90s".into());
+        settings.joiner.insert("max_state_bytes".to_owned(), 1_000_000.into());
+        settings.joiner.insert("max_skew".to_owned(), Json::Null);
+        let variables: BTreeMap<_, _> = variables(&settings).into_iter().collect();
+        let expected = [
+            ("KAFKA__BOOTSTRAP_SERVERS", Some("localhost:9092")),
+            ("KAFKA__SASL_PASSWORD", Some("hunter2")),
+            ("KAFKA__SASL_USERNAME", None),
+            ("KAFKA__PROPERTIES__BROKER.ADDRESS.FAMILY", Some("v4")),
+            ("REGISTRY__BASIC_AUTH", Some("user:word")),
+            ("REGISTRY__TIMEOUT", Some("5s")),
+            ("REGISTRY__RETRIES", Some("3")),
+            ("TOPICS__JOINED_STREAMS__NAME", Some("hw.fake.joinedstreams")),
+            ("TOPICS__TRIPS__REPLICAS", Some("-1")),
+            ("JOINER__WINDOW", Some("90s")),
+            ("JOINER__MAX_STATE_BYTES", Some("1000000")),
+            ("JOINER__MAX_SKEW", None),
+        ];
+        for (name, value) in expected {
+            let found = variables.get(&format!("TRIPSTREAM__{name}")).map(String::as_str);
+            assert_eq!(found, value, "{name}");
+        }
+    }
+}

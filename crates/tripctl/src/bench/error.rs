@@ -1,0 +1,106 @@
+//! Why a run has no result.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use avro_schemas::{EncodeError, RegistryError};
+use kafka::topics::TopicError;
+use kafka::transaction::TransactionError;
+use rdkafka::error::KafkaError;
+use service::ConfigError;
+
+/// What can go wrong while measuring.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The configuration can't work.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    /// The settings of Kafka can't work.
+    #[error(transparent)]
+    Kafka(#[from] kafka::ConfigError),
+    /// The topics can't be made.
+    #[error(transparent)]
+    Topics(#[from] TopicError),
+    /// The schemas can't be registered.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A trip can't be written as Avro.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A client can't do its work.
+    #[error("{doing}")]
+    Client {
+        /// What was being done.
+        doing: &'static str,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// The pass-through's transactions fail.
+    #[error("passing through: {0}")]
+    Transaction(#[from] TransactionError),
+    /// There is no joiner to measure.
+    #[error(
+        "there is no joiner at {}; build it beside this program: `make bench-joiner` does (BUILD=release)",
+        .0.display()
+    )]
+    NoJoiner(PathBuf),
+    /// The operating system refused something.
+    #[error("{doing}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What it says.
+        source: io::Error,
+    },
+    /// The joiner ended before its work was done, or not as it should.
+    #[error("the joiner {when}: {status}; the end of its log, {}:\n{tail}", .log.display())]
+    JoinerEnded {
+        /// When it ended.
+        when: &'static str,
+        /// How.
+        status: ExitStatus,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of it.
+        tail: String,
+    },
+    /// The joiner does not get on, or does not end.
+    #[error("the joiner {what} for {after:?}; the end of its log, {}:\n{tail}", .log.display())]
+    JoinerStuck {
+        /// What is wrong.
+        what: String,
+        /// How long it was waited for.
+        after: Duration,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of it.
+        tail: String,
+    },
+    /// The pass-through gets no rows.
+    #[error("passing through: no row came for {after:?}, after {rows} of {all}")]
+    LimitStuck {
+        /// How long it was waited for.
+        after: Duration,
+        /// Rows read.
+        rows: u64,
+        /// Rows there are.
+        all: u64,
+    },
+    /// Stopping was asked for.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl BenchError {
+    /// What librdkafka says to what was being done.
+    pub(super) fn client(doing: &'static str) -> impl Fn(KafkaError) -> Self {
+        move |source| Self::Client { doing, source }
+    }
+
+    /// What the operating system says to what was being done.
+    pub(super) fn system(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::System { doing, source }
+    }
+}

@@ -1,0 +1,190 @@
+//! What a run has found, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::measure::Rates;
+use super::usage::Usage;
+
+/// The result of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// How many trips, three rows each, were read.
+    pub trips: u64,
+    /// Under what circumstances.
+    pub machine: Machine,
+    /// The joiner, a process of its own.
+    pub joiner: Figures,
+    /// The pass-through; absent if it was not asked for.
+    pub limit: Option<Figures>,
+    /// The joiner's steady rate as a part of the pass-through's.
+    pub ratio: Option<f64>,
+}
+
+/// What the figures depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Whether the programs are built to be fast. The joiner is taken to be built as this program is.
+    pub optimized: bool,
+    /// Partitions of the inputs.
+    pub partitions: [i32; 3],
+    /// How long a transaction stays open, in milliseconds.
+    pub commit_interval_ms: u128,
+    /// The brokers.
+    pub kafka: String,
+}
+
+/// How fast a reader was, and what it took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Figures {
+    /// Its speed.
+    #[serde(flatten)]
+    pub rates: Rates,
+    /// What it used from its start to the last trip.
+    #[serde(flatten)]
+    pub usage: Usage,
+}
+
+const MISSING: &str = "n/a";
+
+impl Report {
+    /// A report of what was measured.
+    pub fn new(trips: u64, machine: Machine, joiner: Figures, limit: Option<Figures>) -> Self {
+        let ratio = limit
+            .and_then(|limit| limit.rates.steady)
+            .zip(joiner.rates.steady)
+            .map(|(limit, joiner)| joiner / limit);
+        Self { trips, machine, joiner, limit, ratio }
+    }
+
+    /// A table, and under what circumstances it holds.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        line(
+            &mut text,
+            "",
+            ["10-90 %", "overall", "first", "last", "memory", "CPU"].map(str::to_owned),
+        );
+        let units = ["trips/s", "trips/s", "s", "s", "peak MB", "s"];
+        line(&mut text, "", units.map(str::to_owned));
+        line(&mut text, "joiner", cells(&self.joiner));
+        if let Some(limit) = &self.limit {
+            line(&mut text, "pass-through", cells(limit));
+        }
+        if let Some(ratio) = self.ratio {
+            line(
+                &mut text,
+                "joiner / pass-through",
+                [
+                    format!("{ratio:.2}"),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ],
+            );
+        }
+        let Machine { cores, optimized, partitions, commit_interval_ms, kafka } = &self.machine;
+        let [trips, drivers, riders] = partitions;
+        let _ = writeln!(
+            text,
+            "\n{} trips; {cores} cores; {trips}, {drivers} and {riders} partitions; a commit each \
+             {commit_interval_ms} ms; Kafka at {kafka}",
+            thousands(self.trips as f64),
+        );
+        if !optimized {
+            text.push_str("Built without optimisation: the figures say nothing about speed.\n");
+        }
+        text
+    }
+
+    /// All figures as one JSON object, without units in other names than the keys'.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("numbers and texts have a JSON form")
+    }
+}
+
+fn cells(figures: &Figures) -> [String; 6] {
+    let Figures { rates, usage } = figures;
+    let or_missing = |text: Option<String>| text.unwrap_or_else(|| MISSING.to_owned());
+    [
+        or_missing(rates.steady.map(thousands)),
+        thousands(rates.overall),
+        format!("{:.2}", rates.first_after_s),
+        format!("{:.2}", rates.last_after_s),
+        or_missing(usage.peak_memory_bytes.map(|bytes| thousands(bytes as f64 / 1e6))),
+        or_missing(usage.cpu_s.map(|seconds| format!("{seconds:.2}"))),
+    ]
+}
+
+fn line(text: &mut String, name: &str, cells: [String; 6]) {
+    let mut line = format!("{name:<22}");
+    for cell in cells {
+        let _ = write!(line, "{cell:>10}");
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+/// A number without fraction, its digits in threes.
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(steady: Option<f64>, usage: Usage) -> Figures {
+        let rates = Rates { steady, overall: 45_678.9, first_after_s: 3.25, last_after_s: 6.5 };
+        Figures { rates, usage }
+    }
+
+    fn report(limit: Option<Figures>) -> Report {
+        let machine = Machine {
+            cores: 2,
+            optimized: true,
+            partitions: [3; 3],
+            commit_interval_ms: 100,
+            kafka: "localhost:9092".to_owned(),
+        };
+        let usage = Usage { peak_memory_bytes: Some(180_400_000), cpu_s: Some(4.2) };
+        Report::new(300_000, machine, figures(Some(150_000.0), usage), limit)
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_says_what_was_not_measured() {
+        let limit = figures(Some(300_000.0), Usage { peak_memory_bytes: None, cpu_s: Some(2.0) });
+        insta::assert_snapshot!(report(Some(limit)).to_text());
+    }
+
+    #[test]
+    fn without_a_pass_through_there_is_no_ratio() {
+        let alone = report(None);
+        assert_eq!(alone.ratio, None);
+        assert!(!alone.to_text().contains("pass-through"), "{}", alone.to_text());
+        let mut alone = alone.to_json();
+        assert_eq!(alone["joiner"]["steady"].take(), 150_000.0);
+        assert!(alone["limit"].is_null());
+    }
+
+    #[test]
+    fn digits_are_grouped_in_threes() {
+        let cases = [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.8, "1,234,568")];
+        for (number, text) in cases {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}
