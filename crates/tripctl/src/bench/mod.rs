@@ -1,7 +1,7 @@
 //! `tripctl bench joiner`: how fast the joiner is on this machine and this Kafka, and how far that is from the fastest
 //! that could be.
 //!
-//! A run has topics of its own ([`Plan`](plan::Plan)), fills them (`load`), starts the joiner as a process and watches
+//! A run has topics of its own (`plan`), fills them (`load`), starts the joiner as a process and watches
 //! it (`process`), lets rows pass through undecoded for comparison (`limit`), and removes all that it made.
 
 mod environment;
