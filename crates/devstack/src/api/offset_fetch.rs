@@ -1,0 +1,114 @@
+//! OffsetFetch. Up to version 7 it is about one group, from 8 on about several (KIP-709).
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::distinct;
+use crate::group::{Committed, Coordinator};
+
+/// The largest version that is about one group outside of a list.
+pub(super) const ONE_GROUP: i16 = 7;
+
+/// The partitions of a topic that are asked for.
+type Wanted = (TopicName, Vec<i32>);
+
+/// A committed offset, that there is none, or why it isn't told.
+type Found<'a> = Result<Option<&'a Committed>, ResponseError>;
+
+pub(crate) fn fetch(
+    coordinator: &Coordinator,
+    request: OffsetFetchRequest,
+    version: i16,
+) -> OffsetFetchResponse {
+    let require_stable = request.require_stable;
+    if version > ONE_GROUP {
+        let groups = distinct(request.groups, |group| group.group_id.clone());
+        let groups = groups.into_iter().map(|group| {
+            let wanted = group.topics.map(|topics| {
+                once(
+                    topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect(),
+                )
+            });
+            let wanted = wanted.unwrap_or_else(|| committed_topics(coordinator, &group.group_id));
+            let topics = wanted.into_iter().map(|(name, partitions)| {
+                let partitions = partitions.into_iter().map(|partition| {
+                    let found =
+                        coordinator.committed(&group.group_id, &name, partition, require_stable);
+                    in_batch(partition, found)
+                });
+                let partitions = partitions.collect();
+                OffsetFetchResponseTopics::default().with_name(name).with_partitions(partitions)
+            });
+            let topics = topics.collect();
+            OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_topics(topics)
+        });
+        return OffsetFetchResponse::default().with_groups(groups.collect());
+    }
+
+    let group = request.group_id;
+    let wanted = request.topics.map(|topics| {
+        once(topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect())
+    });
+    let wanted: Vec<Wanted> = wanted.unwrap_or_else(|| committed_topics(coordinator, &group));
+    let topics = wanted.into_iter().map(|(name, partitions)| {
+        let partitions = partitions.into_iter().map(|partition| {
+            alone(partition, coordinator.committed(&group, &name, partition, require_stable))
+        });
+        let partitions = partitions.collect();
+        OffsetFetchResponseTopic::default().with_name(name).with_partitions(partitions)
+    });
+    OffsetFetchResponse::default().with_topics(topics.collect())
+}
+
+/// Each topic and each of its partitions once.
+fn once(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let wanted = distinct(wanted, |(name, _)| name.clone()).into_iter();
+    wanted.map(|(name, partitions)| (name, distinct(partitions, |index| *index))).collect()
+}
+
+/// All that the group has, where a request names no topics.
+fn committed_topics(coordinator: &Coordinator, group: &str) -> Vec<Wanted> {
+    let mut topics: Vec<Wanted> = Vec::new();
+    for (topic, partition) in coordinator.committed_partitions(group) {
+        match topics.last_mut() {
+            Some((name, partitions)) if name.as_str() == topic => partitions.push(partition),
+            _ => topics.push((TopicName(topic.to_owned().into()), vec![partition])),
+        }
+    }
+    topics
+}
+
+fn alone(partition: i32, found: Found<'_>) -> OffsetFetchResponsePartition {
+    let (offset, leader_epoch, metadata, error_code) = fields(found);
+    OffsetFetchResponsePartition::default()
+        .with_partition_index(partition)
+        .with_committed_offset(offset)
+        .with_committed_leader_epoch(leader_epoch)
+        .with_metadata(Some(metadata))
+        .with_error_code(error_code)
+}
+
+fn in_batch(partition: i32, found: Found<'_>) -> OffsetFetchResponsePartitions {
+    let (offset, leader_epoch, metadata, error_code) = fields(found);
+    OffsetFetchResponsePartitions::default()
+        .with_partition_index(partition)
+        .with_committed_offset(offset)
+        .with_committed_leader_epoch(leader_epoch)
+        .with_metadata(Some(metadata))
+        .with_error_code(error_code)
+}
+
+fn fields(found: Found<'_>) -> (i64, i32, StrBytes, i16) {
+    match found {
+        Ok(Some(committed)) => {
+            (committed.offset, committed.leader_epoch, committed.metadata.clone().into(), 0)
+        }
+        Ok(None) => (-1, -1, StrBytes::default(), 0),
+        Err(error) => (-1, -1, StrBytes::default(), error.code()),
+    }
+}

@@ -1,0 +1,186 @@
+//! Answers that say nothing but an error, in the place where each API has it: for faults that a test asks for.
+
+use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::add_partitions_to_txn_response::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
+};
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::txn_offset_commit_response::{
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::{
+    AddOffsetsToTxnResponse, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey,
+    BrokerId, EndTxnResponse, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
+    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+    ProduceRequest, ProduceResponse, ProducerId, SyncGroupResponse, TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::wire::{Request, WireError};
+
+/// The answer to `request` that is this error alone.
+///
+/// # Errors
+///
+/// The request can't be read, or its API has no place for an error of the whole request.
+pub(crate) fn refuse(request: &Request, error: ResponseError) -> Result<Bytes, WireError> {
+    let code = error.code();
+    match request.api {
+        ApiKey::Produce => request.answer(&produce(request.produce_body()?, code)),
+        ApiKey::Fetch => request.answer(&FetchResponse::default().with_error_code(code)),
+        ApiKey::ListOffsets => request.answer(&list_offsets(request.body()?, code)),
+        ApiKey::Metadata => request.answer(&metadata(request.body()?, code)),
+        ApiKey::OffsetCommit => request.answer(&offset_commit(request.body()?, code)),
+        ApiKey::OffsetFetch => {
+            request.answer(&offset_fetch(request.body()?, request.version, code))
+        }
+        ApiKey::TxnOffsetCommit => request.answer(&txn_offset_commit(request.body()?, code)),
+        ApiKey::AddPartitionsToTxn => request.answer(&add_partitions(request.body()?, code)),
+        ApiKey::FindCoordinator => {
+            request.answer(&coordinator(request.body()?, request.version, code))
+        }
+        ApiKey::AddOffsetsToTxn => {
+            request.answer(&AddOffsetsToTxnResponse::default().with_error_code(code))
+        }
+        ApiKey::EndTxn => request.answer(&EndTxnResponse::default().with_error_code(code)),
+        ApiKey::InitProducerId => request.answer(
+            &InitProducerIdResponse::default()
+                .with_error_code(code)
+                .with_producer_id(ProducerId(-1))
+                .with_producer_epoch(-1),
+        ),
+        ApiKey::JoinGroup => request.answer(
+            &JoinGroupResponse::default()
+                .with_error_code(code)
+                .with_generation_id(-1)
+                .with_protocol_name(Some(StrBytes::default())),
+        ),
+        ApiKey::SyncGroup => request.answer(&SyncGroupResponse::default().with_error_code(code)),
+        ApiKey::Heartbeat => request.answer(&HeartbeatResponse::default().with_error_code(code)),
+        ApiKey::LeaveGroup => request.answer(&LeaveGroupResponse::default().with_error_code(code)),
+        api => Err(WireError::Unwritable {
+            api,
+            version: request.version,
+            reason: "a fault of its own answer is not provided for".to_owned(),
+        }),
+    }
+}
+
+fn produce(request: ProduceRequest, code: i16) -> ProduceResponse {
+    let topics = request.topic_data.into_iter().map(|topic| {
+        let partitions = topic.partition_data.iter().map(|partition| {
+            PartitionProduceResponse::default()
+                .with_index(partition.index)
+                .with_error_code(code)
+                .with_base_offset(-1)
+                .with_log_append_time_ms(-1)
+        });
+        let partitions = partitions.collect();
+        TopicProduceResponse::default().with_name(topic.name).with_partition_responses(partitions)
+    });
+    ProduceResponse::default().with_responses(topics.collect())
+}
+
+fn list_offsets(request: ListOffsetsRequest, code: i16) -> ListOffsetsResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            ListOffsetsPartitionResponse::default()
+                .with_partition_index(partition.partition_index)
+                .with_error_code(code)
+        });
+        let partitions = partitions.collect();
+        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
+    });
+    ListOffsetsResponse::default().with_topics(topics.collect())
+}
+
+fn metadata(request: MetadataRequest, code: i16) -> MetadataResponse {
+    let topics = request.topics.into_iter().flatten().map(|topic| {
+        // Before version 12, a name can't be null.
+        let name = topic.name.unwrap_or_default();
+        MetadataResponseTopic::default().with_name(Some(name)).with_error_code(code)
+    });
+    MetadataResponse::default().with_controller_id(BrokerId(-1)).with_topics(topics.collect())
+}
+
+fn offset_commit(request: OffsetCommitRequest, code: i16) -> OffsetCommitResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(partition.partition_index)
+                .with_error_code(code)
+        });
+        let partitions = partitions.collect();
+        OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
+    });
+    OffsetCommitResponse::default().with_topics(topics.collect())
+}
+
+fn offset_fetch(request: OffsetFetchRequest, version: i16, code: i16) -> OffsetFetchResponse {
+    if version <= super::offset_fetch::ONE_GROUP {
+        return OffsetFetchResponse::default().with_error_code(code);
+    }
+    let groups = request.groups.into_iter().map(|group| {
+        OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_error_code(code)
+    });
+    OffsetFetchResponse::default().with_groups(groups.collect())
+}
+
+pub(super) fn txn_offset_commit(
+    request: TxnOffsetCommitRequest,
+    code: i16,
+) -> TxnOffsetCommitResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            TxnOffsetCommitResponsePartition::default()
+                .with_partition_index(partition.partition_index)
+                .with_error_code(code)
+        });
+        let partitions = partitions.collect();
+        TxnOffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
+    });
+    TxnOffsetCommitResponse::default().with_topics(topics.collect())
+}
+
+fn add_partitions(request: AddPartitionsToTxnRequest, code: i16) -> AddPartitionsToTxnResponse {
+    let topics = request.v3_and_below_topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|&partition| {
+            AddPartitionsToTxnPartitionResult::default()
+                .with_partition_index(partition)
+                .with_partition_error_code(code)
+        });
+        let partitions = partitions.collect();
+        AddPartitionsToTxnTopicResult::default()
+            .with_name(topic.name)
+            .with_results_by_partition(partitions)
+    });
+    AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(topics.collect())
+}
+
+fn coordinator(
+    request: FindCoordinatorRequest,
+    version: i16,
+    code: i16,
+) -> FindCoordinatorResponse {
+    if version <= super::cluster::ONE_KEY {
+        return FindCoordinatorResponse::default().with_error_code(code);
+    }
+    let coordinators = request
+        .coordinator_keys
+        .into_iter()
+        .map(|key| Coordinator::default().with_key(key).with_error_code(code));
+    FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
+}

@@ -1,0 +1,218 @@
+//! Faults that a test asks for: what a network and a broker do to their clients on a bad day, on command.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::ApiKey;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// It waits this long before it is looked at.
+    Delay(Duration),
+    /// It waits until the faults are cleared.
+    Hold,
+    /// Its connection is closed before it is looked at.
+    Disconnect,
+    /// It is answered with this error and otherwise ignored.
+    Error(ResponseError),
+    /// It is done, durably, and its connection is closed instead of answering.
+    LoseAnswer,
+    /// The broker crashes before it is looked at, and comes back after this time.
+    CrashBefore { back_after: Duration },
+    /// It is done, durably, and the broker crashes instead of answering. It comes back after this time.
+    CrashAfter { back_after: Duration },
+}
+
+/// One thing that goes wrong, for [`DevStack::inject`](crate::DevStack::inject).
+///
+/// It meets the first request of its API (or of any), unless it is told to let some [`pass`](Self::after) first, and
+/// one request, unless it is to meet [more](Self::times).
+///
+/// ```
+/// use devstack::{ApiKey, Fault};
+///
+/// // The answer to the third commit from now on gets lost: was it committed?
+/// let fault = Fault::lose_answer().of(ApiKey::EndTxn).after(2);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Fault {
+    api: Option<ApiKey>,
+    client_id: Option<String>,
+    pass: u64,
+    times: u64,
+    pub(crate) action: Action,
+}
+
+impl Fault {
+    fn new(action: Action) -> Self {
+        Self { api: None, client_id: None, pass: 0, times: 1, action }
+    }
+
+    /// The request waits for `delay` before it is looked at. Later ones of its connection wait behind it.
+    pub fn delay(delay: Duration) -> Self {
+        Self::new(Action::Delay(delay))
+    }
+
+    /// The request waits, before it is looked at, until [`DevStack::clear_faults`](crate::DevStack::clear_faults). Later
+    /// ones of its connection wait behind it.
+    pub fn hold() -> Self {
+        Self::new(Action::Hold)
+    }
+
+    /// The connection is closed, and the request is not even looked at.
+    pub fn disconnect() -> Self {
+        Self::new(Action::Disconnect)
+    }
+
+    /// The request is answered with an error, and nothing of it is done.
+    pub fn error(error: ResponseError) -> Self {
+        Self::new(Action::Error(error))
+    }
+
+    /// The request is done and durable, but the connection is closed before its answer is sent.
+    pub fn lose_answer() -> Self {
+        Self::new(Action::LoseAnswer)
+    }
+
+    /// The broker is killed before the request is looked at, and starts again on its port after `back_after`.
+    pub fn crash_before(back_after: Duration) -> Self {
+        Self::new(Action::CrashBefore { back_after })
+    }
+
+    /// The request is done and durable, then the broker is killed before it answers, and starts again on its port after
+    /// `back_after`.
+    pub fn crash_after(back_after: Duration) -> Self {
+        Self::new(Action::CrashAfter { back_after })
+    }
+
+    /// Meets requests of this API only.
+    #[must_use]
+    pub fn of(mut self, api: ApiKey) -> Self {
+        self.api = Some(api);
+        self
+    }
+
+    /// Meets requests of clients only whose `client.id` begins so.
+    #[must_use]
+    pub fn from_client(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = Some(client_id.into());
+        self
+    }
+
+    /// Lets `requests` requests pass first.
+    #[must_use]
+    pub fn after(mut self, requests: u64) -> Self {
+        self.pass = requests;
+        self
+    }
+
+    /// Meets `requests` requests, not just one.
+    #[must_use]
+    pub fn times(mut self, requests: u64) -> Self {
+        self.times = requests;
+        self
+    }
+
+    fn meets(&self, api: ApiKey, client_id: &str) -> bool {
+        self.api.is_none_or(|wanted| wanted == api)
+            && self.client_id.as_ref().is_none_or(|wanted| client_id.starts_with(wanted.as_str()))
+    }
+}
+
+/// The faults that are still to come. They outlive a crash of the broker.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    to_come: Mutex<Vec<Fault>>,
+    cleared: Notify,
+}
+
+impl Faults {
+    /// Adds one.
+    pub(crate) fn inject(&self, fault: Fault) {
+        if fault.times > 0 {
+            self.lock().push(fault);
+        }
+    }
+
+    /// Forgets all that are still to come, and lets go what is held.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+        self.cleared.notify_waiters();
+    }
+
+    /// Waits until [`clear`](Self::clear) is called: from now on, not from when it is first polled.
+    pub(crate) fn cleared(&self) -> Notified<'_> {
+        self.cleared.notified()
+    }
+
+    /// How many are still to come.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// What is to happen to this request. Every fault that could meet it counts it; the first one whose turn it is does.
+    pub(crate) fn meet(&self, api: ApiKey, client_id: &str) -> Option<Action> {
+        let mut faults = self.lock();
+        let mut action = None;
+        for fault in faults.iter_mut().filter(|fault| fault.meets(api, client_id)) {
+            if fault.pass > 0 {
+                fault.pass -= 1;
+            } else if action.is_none() {
+                fault.times -= 1;
+                action = Some(fault.action);
+            }
+        }
+        faults.retain(|fault| fault.times > 0);
+        action
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {
+        self.to_come.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meetings(fault: Fault, requests: &[(ApiKey, &str)]) -> Vec<bool> {
+        let faults = Faults::default();
+        faults.inject(fault);
+        requests.iter().map(|(api, client)| faults.meet(*api, client).is_some()).collect()
+    }
+
+    #[test]
+    fn a_fault_meets_the_requests_that_it_is_for() {
+        use ApiKey::{EndTxn, Fetch, Produce};
+        let requests =
+            [(Produce, "a-1"), (Fetch, "b"), (Produce, "b"), (EndTxn, "a-2"), (Produce, "a-3")];
+        let fault = Fault::disconnect;
+        for (fault, expected) in [
+            (fault(), [true, false, false, false, false]),
+            (fault().of(Produce), [true, false, false, false, false]),
+            (fault().of(Produce).after(1), [false, false, true, false, false]),
+            (fault().of(EndTxn).times(2), [false, false, false, true, false]),
+            (fault().times(3), [true, true, true, false, false]),
+            (fault().times(0), [false; 5]),
+            (fault().from_client("a-").after(1).times(2), [false, false, false, true, true]),
+            (fault().of(Produce).from_client("b"), [false, false, true, false, false]),
+        ] {
+            assert_eq!(meetings(fault.clone(), &requests), expected, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn one_request_meets_one_fault_at_most() {
+        let faults = Faults::default();
+        faults.inject(Fault::disconnect());
+        faults.inject(Fault::lose_answer());
+        let meet = || faults.meet(ApiKey::Fetch, "");
+        assert_eq!(meet(), Some(Action::Disconnect));
+        assert_eq!(meet(), Some(Action::LoseAnswer));
+        assert_eq!((meet(), faults.len()), (None, 0));
+    }
+}

@@ -1,0 +1,81 @@
+//! What a call to the coordinator leads to, beside what it returns.
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+
+use crate::storage::Change;
+
+/// Names a request for JoinGroup or SyncGroup, whose answer may come from a later call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// What is to be done after a call: first write the changes, then send the answers.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// To be stored, in this order.
+    pub(crate) changes: Vec<Change>,
+    /// Each ticket is answered exactly once.
+    pub(crate) answers: Vec<(Ticket, Answer)>,
+}
+
+/// The answer to a request that had a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Join(JoinAnswer),
+    Sync(SyncAnswer),
+}
+
+/// The member is in, or it is told why not and which member id it has.
+pub(crate) type JoinAnswer = Result<Joined, (ResponseError, String)>;
+
+/// The member's assignment, or why it has none.
+pub(crate) type SyncAnswer = Result<Synced, ResponseError>;
+
+/// A member's place in a generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) member_id: String,
+    pub(crate) generation: i32,
+    pub(crate) protocol_type: Option<String>,
+    pub(crate) protocol: Option<String>,
+    pub(crate) leader: String,
+    /// A leader that came back to its assignments must not make new ones (KIP-814).
+    pub(crate) skip_assignment: bool,
+    /// All members with their metadata, for the leader only.
+    pub(crate) members: Vec<JoinedMember>,
+}
+
+/// A member as the leader sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinedMember {
+    pub(crate) member_id: String,
+    pub(crate) instance_id: Option<String>,
+    pub(crate) metadata: Bytes,
+}
+
+/// What a generation has for a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Synced {
+    pub(crate) protocol_type: Option<String>,
+    pub(crate) protocol: Option<String>,
+    pub(crate) assignment: Bytes,
+}
+
+impl Effects {
+    pub(super) fn admit(&mut self, ticket: Ticket, joined: Joined) {
+        self.answers.push((ticket, Answer::Join(Ok(joined))));
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        ticket: Ticket,
+        error: ResponseError,
+        member_id: impl Into<String>,
+    ) {
+        self.answers.push((ticket, Answer::Join(Err((error, member_id.into())))));
+    }
+
+    pub(crate) fn sync(&mut self, ticket: Ticket, answer: SyncAnswer) {
+        self.answers.push((ticket, Answer::Sync(answer)));
+    }
+}

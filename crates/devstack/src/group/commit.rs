@@ -1,0 +1,174 @@
+//! Who may commit offsets, fetch and delete them (Kafka's `ClassicGroup.validateOffsetCommit`, `OffsetMetadataManager`).
+
+use kafka_protocol::ResponseError;
+
+use super::classic::{Group, State};
+use super::coordinator::Coordinator;
+use super::offsets::Committed;
+use crate::clock::Millis;
+use crate::storage::Change;
+
+/// A request to commit offsets, at once or with a transaction.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Commit {
+    pub(crate) group: String,
+    /// Empty for a consumer that is in no group, and then the generation is -1.
+    pub(crate) member_id: String,
+    pub(crate) instance_id: Option<String>,
+    pub(crate) generation: i32,
+    /// Whose transaction the offsets are part of.
+    pub(crate) producer_id: Option<i64>,
+    pub(crate) offsets: Vec<NewOffset>,
+}
+
+/// An offset to commit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewOffset {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// -1 if it is not known.
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: String,
+}
+
+impl Coordinator {
+    /// OffsetCommit and TxnOffsetCommit: what becomes of each offset, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing of it may be committed. A member of a group that isn't there has `GROUP_ID_NOT_FOUND`.
+    pub(crate) fn commit(
+        &mut self,
+        commit: Commit,
+        now: Millis,
+        changes: &mut Vec<Change>,
+    ) -> Result<Vec<Result<(), ResponseError>>, ResponseError> {
+        let is_full = self.groups.len() >= self.options.max_groups;
+        match self.groups.get(&commit.group) {
+            Some(group) => group.check_commit(&commit)?,
+            None if commit.generation >= 0 => return Err(ResponseError::GroupIdNotFound),
+            None if is_full => return Err(ResponseError::PolicyViolation),
+            // Whoever uses no group management has a group by committing.
+            None => {}
+        }
+        let group = self.groups.entry(commit.group.clone()).or_insert_with_key(|id| Group::new(id));
+        if commit.producer_id.is_none() {
+            group.renew_session_by_commit(&commit.member_id, now);
+        }
+        let mut results = Vec::with_capacity(commit.offsets.len());
+        for new in commit.offsets {
+            // Kafka counts what Java calls a text's length.
+            if new.metadata.encode_utf16().count() > self.options.max_metadata_bytes {
+                results.push(Err(ResponseError::OffsetMetadataTooLarge));
+                continue;
+            }
+            let committed = Committed {
+                offset: new.offset,
+                leader_epoch: new.leader_epoch,
+                metadata: new.metadata,
+                timestamp: now,
+                order: self.offsets.next_order(),
+            };
+            let partition = (new.topic, new.partition);
+            self.offsets.put(&commit.group, partition, commit.producer_id, committed, changes);
+            results.push(Ok(()));
+        }
+        Ok(results)
+    }
+
+    /// OffsetFetch of one partition. With `require_stable` the offset is not told while a transaction may change it
+    /// (KIP-447).
+    pub(crate) fn committed(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        require_stable: bool,
+    ) -> Result<Option<&Committed>, ResponseError> {
+        if require_stable && self.offsets.is_unstable(group, topic, partition) {
+            return Err(ResponseError::UnstableOffsetCommit);
+        }
+        Ok(self.offsets.get(group, topic, partition))
+    }
+
+    /// The partitions of which a group has committed offsets, in their order.
+    pub(crate) fn committed_partitions(&self, group: &str) -> impl Iterator<Item = (&str, i32)> {
+        self.offsets.all(group).map(|(topic, partition, _)| (topic, partition))
+    }
+
+    /// OffsetDelete: what becomes of each partition, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing of it may be deleted.
+    pub(crate) fn delete_offsets(
+        &mut self,
+        group: &str,
+        partitions: &[(String, i32)],
+        changes: &mut Vec<Change>,
+    ) -> Result<Vec<Result<(), ResponseError>>, ResponseError> {
+        if group.is_empty() {
+            return Err(ResponseError::InvalidGroupId);
+        }
+        let found = self.groups.get(group).ok_or(ResponseError::GroupIdNotFound)?;
+        if !found.is_empty() && !found.is_of_consumers() {
+            return Err(ResponseError::NonEmptyGroup);
+        }
+        let delete = |(topic, partition): &(String, i32)| {
+            if found.is_subscribed_to(topic) {
+                return Err(ResponseError::GroupSubscribedToTopic);
+            }
+            self.offsets.delete(group, topic, *partition, changes);
+            Ok(())
+        };
+        Ok(partitions.iter().map(delete).collect())
+    }
+
+    /// Ends a transaction: the offsets that wait for it are committed or forgotten.
+    pub(crate) fn complete(
+        &mut self,
+        producer_id: i64,
+        committed: bool,
+        changes: &mut Vec<Change>,
+    ) {
+        self.offsets.complete(producer_id, committed, changes);
+    }
+
+    /// Forgets the offsets of a topic that is gone.
+    pub(crate) fn topic_deleted(&mut self, topic: &str, changes: &mut Vec<Change>) {
+        self.offsets.delete_topic(topic, changes);
+    }
+}
+
+impl Group {
+    fn check_commit(&self, commit: &Commit) -> Result<(), ResponseError> {
+        if commit.generation < 0 && self.is_empty() {
+            return Ok(());
+        }
+        let is_transactional = commit.producer_id.is_some();
+        let names_member =
+            commit.generation >= 0 || !commit.member_id.is_empty() || commit.instance_id.is_some();
+        if names_member {
+            self.check_member(&commit.member_id, commit.instance_id.as_deref())?;
+            if commit.generation != self.generation {
+                return Err(ResponseError::IllegalGeneration);
+            }
+        } else if !is_transactional {
+            return Err(ResponseError::UnknownMemberId);
+        }
+        // Who knows the generation has joined it, so that it can wait for its assignment. In a transaction the state
+        // is not looked at: before KIP-447 its requests said nothing of a member.
+        if !is_transactional && self.state == State::CompletingRebalance {
+            return Err(ResponseError::RebalanceInProgress);
+        }
+        Ok(())
+    }
+
+    fn renew_session_by_commit(&mut self, member_id: &str, now: Millis) {
+        let renews = matches!(self.state, State::Stable | State::PreparingRebalance { .. });
+        if let Some(member) = self.members.get_mut(member_id).filter(|_| renews) {
+            member.renew_session(now);
+        }
+    }
+}

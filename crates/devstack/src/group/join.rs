@@ -1,0 +1,172 @@
+//! JoinGroup (Kafka's `GroupMetadataManager.classicGroupJoinToClassicGroup`).
+
+use kafka_protocol::ResponseError;
+
+use super::answer::{Effects, Joined, JoinedMember, Ticket};
+use super::classic::{Group, State};
+use super::member::{Client, Member, Protocol};
+use crate::clock::Millis;
+
+/// How long a new member may wait in its first JoinGroup (`GroupCoordinatorConfig.CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`).
+const NEW_MEMBER_JOIN_TIMEOUT: Millis = 5 * 60 * 1000;
+
+/// A request to join a group.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Join {
+    pub(crate) group: String,
+    /// Empty if it has none yet.
+    pub(crate) member_id: String,
+    /// The id that it is given if it needs one.
+    pub(crate) fresh_member_id: String,
+    pub(crate) instance_id: Option<String>,
+    pub(crate) client: Client,
+    pub(crate) session_timeout: Millis,
+    pub(crate) rebalance_timeout: Millis,
+    pub(crate) protocol_type: String,
+    pub(crate) protocols: Vec<Protocol>,
+    /// The client understands that it has to come back with the member id that it is given (KIP-394).
+    pub(crate) returns_with_member_id: bool,
+    /// The client understands that it leads and has nothing to assign (KIP-814).
+    pub(crate) skips_assignment: bool,
+}
+
+impl Group {
+    pub(super) fn join(&mut self, join: Join, ticket: Ticket, now: Millis, effects: &mut Effects) {
+        if !self.supports(&join.protocol_type, &join.protocols) {
+            effects.refuse(ticket, ResponseError::InconsistentGroupProtocol, join.member_id);
+        } else if join.member_id.is_empty() {
+            self.join_first(join, ticket, now, effects);
+        } else {
+            self.join_again(join, ticket, now, effects);
+        }
+    }
+
+    fn join_first(&mut self, join: Join, ticket: Ticket, now: Millis, effects: &mut Effects) {
+        let instance_id = join.instance_id.as_deref();
+        let known =
+            instance_id.and_then(|id| self.static_member(id)).map(|member| member.id.clone());
+        if let Some(known) = known {
+            self.take_over(&known, join, ticket, now, effects);
+        } else if join.returns_with_member_id && join.instance_id.is_none() {
+            self.promised.insert(join.fresh_member_id.clone(), now + join.session_timeout);
+            effects.refuse(ticket, ResponseError::MemberIdRequired, join.fresh_member_id);
+        } else {
+            let id = join.fresh_member_id.clone();
+            self.admit(id, join, ticket, now, effects);
+        }
+    }
+
+    fn join_again(&mut self, join: Join, ticket: Ticket, now: Millis, effects: &mut Effects) {
+        let id = join.member_id.clone();
+        if self.promised.contains_key(&id) {
+            // Ids are promised to dynamic members only.
+            if join.instance_id.is_some() {
+                return effects.refuse(ticket, ResponseError::UnknownServerError, id);
+            }
+            return self.admit(id, join, ticket, now, effects);
+        }
+        if let Err(error) = self.check_member(&id, join.instance_id.as_deref()) {
+            return effects.refuse(ticket, error, id);
+        }
+        let is_unchanged = self.members[&id].protocols == join.protocols;
+        let goes_on = match self.state {
+            State::Empty | State::PreparingRebalance { .. } => false,
+            // It may have missed the answer.
+            State::CompletingRebalance => is_unchanged,
+            // A leader comes back for something that its metadata doesn't tell, as more partitions of a topic.
+            State::Stable => is_unchanged && !self.is_leader(&id),
+        };
+        if goes_on {
+            effects.admit(ticket, self.place_of(&id));
+        } else {
+            self.update(&id, join, ticket, effects);
+            self.rebalance(now, effects);
+        }
+    }
+
+    fn admit(
+        &mut self,
+        id: String,
+        mut join: Join,
+        ticket: Ticket,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        let protocol_type = std::mem::take(&mut join.protocol_type);
+        // A new member doesn't know its id and can't send heartbeats. That it is gone can't be noticed either, so that
+        // retries would leave members behind for good if their requests waited for ever.
+        let member = Member::new(id, join, ticket, now + NEW_MEMBER_JOIN_TIMEOUT);
+        self.add(member, protocol_type);
+        self.rebalance(now, effects);
+    }
+
+    /// A static member that was known came back without its member id (KIP-345).
+    fn take_over(
+        &mut self,
+        old_id: &str,
+        join: Join,
+        ticket: Ticket,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        let id = join.fresh_member_id.clone();
+        let skips_assignment = join.skips_assignment;
+        let led_by = self.leader.clone();
+        self.replace_static(old_id, join, effects);
+        self.member(&id).renew_session(now);
+
+        match self.state {
+            State::Stable if self.select_protocol() == self.protocol => {
+                self.store(effects);
+                let mut joined = self.place_of(&id);
+                if skips_assignment {
+                    joined.skip_assignment = self.is_leader(&id);
+                } else {
+                    // Without knowing that it must not assign, it must not think that it leads.
+                    joined.leader = led_by.unwrap_or_default();
+                    joined.members.clear();
+                }
+                effects.admit(ticket, joined);
+            }
+            // In CompletingRebalance the leader may be assigning to the old id just now.
+            _ => {
+                self.member(&id).joining = Some(ticket);
+                self.rebalance(now, effects);
+            }
+        }
+    }
+
+    fn update(&mut self, id: &str, join: Join, ticket: Ticket, effects: &mut Effects) {
+        let member = self.member(id);
+        member.update(join);
+        // Kafka never answers the earlier request: its connection is thought to be gone. Answering it costs nothing
+        // and leaves nothing behind.
+        if let Some(earlier) = member.joining.replace(ticket) {
+            effects.refuse(earlier, ResponseError::RebalanceInProgress, id);
+        }
+    }
+
+    pub(super) fn member(&mut self, id: &str) -> &mut Member {
+        self.members.get_mut(id).expect("the caller has looked the member up")
+    }
+
+    /// The member's place in the current generation.
+    pub(super) fn place_of(&self, id: &str) -> Joined {
+        let protocol = self.protocol.as_deref().unwrap_or_default();
+        let as_joined = |member: &Member| JoinedMember {
+            member_id: member.id.clone(),
+            instance_id: member.instance_id.clone(),
+            metadata: member.metadata(protocol),
+        };
+        let members = self.members.values().filter(|_| self.is_leader(id));
+        Joined {
+            member_id: id.to_owned(),
+            generation: self.generation,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone().unwrap_or_default(),
+            skip_assignment: false,
+            members: members.map(as_joined).collect(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A member of a group (Kafka's `ClassicGroupMember`).
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::answer::Ticket;
+use super::hex;
+use super::join::Join;
+use crate::clock::Millis;
+
+/// Who sent a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Client {
+    /// The client id of the request's header.
+    pub(crate) id: String,
+    /// As Kafka shows it: `/127.0.0.1`.
+    pub(crate) host: String,
+}
+
+/// A way to assign partitions that a member offers, with what its leader has to know of the member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Protocol {
+    pub(crate) name: String,
+    #[serde(with = "hex")]
+    pub(crate) metadata: Bytes,
+}
+
+/// A member. What is skipped in the stored form begins anew when the process does.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    /// `group.instance.id` of a static member (KIP-345).
+    pub(crate) instance_id: Option<String>,
+    pub(crate) client: Client,
+    pub(super) session_timeout: Millis,
+    pub(super) rebalance_timeout: Millis,
+    /// In the member's order of preference.
+    pub(super) protocols: Vec<Protocol>,
+    #[serde(with = "hex")]
+    pub(crate) assignment: Bytes,
+    /// The JoinGroup request that waits for the others.
+    #[serde(skip)]
+    pub(super) joining: Option<Ticket>,
+    /// The SyncGroup request that waits for the leader's.
+    #[serde(skip)]
+    pub(super) syncing: Option<Ticket>,
+    /// Not in any generation yet.
+    #[serde(skip)]
+    pub(super) is_new: bool,
+    /// When it is given up. None while it waits for the coordinator rather than the other way round.
+    #[serde(skip)]
+    pub(super) session_ends: Option<Millis>,
+}
+
+impl Member {
+    pub(super) fn new(id: String, join: Join, ticket: Ticket, session_ends: Millis) -> Self {
+        Self {
+            id,
+            instance_id: join.instance_id,
+            client: join.client,
+            session_timeout: join.session_timeout,
+            rebalance_timeout: join.rebalance_timeout,
+            protocols: join.protocols,
+            assignment: Bytes::new(),
+            joining: Some(ticket),
+            syncing: None,
+            is_new: true,
+            session_ends: Some(session_ends),
+        }
+    }
+
+    /// Takes over what a repeated JoinGroup says.
+    pub(super) fn update(&mut self, join: Join) {
+        self.session_timeout = join.session_timeout;
+        self.rebalance_timeout = join.rebalance_timeout;
+        self.protocols = join.protocols;
+    }
+
+    pub(super) fn renew_session(&mut self, now: Millis) {
+        self.session_ends = Some(now + self.session_timeout);
+    }
+
+    /// What it says under `protocol`: nothing if it doesn't offer that.
+    pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
+        let offered = self.protocols.iter().find(|offered| offered.name == protocol);
+        offered.map(|offered| offered.metadata.clone()).unwrap_or_default()
+    }
+
+    /// A member that waits for an answer sends no heartbeats meanwhile, and is not expected to. One that is new may be
+    /// gone for good without anyone noticing, so it gets no such credit (`ClassicGroupMember.hasSatisfiedHeartbeat`).
+    pub(super) fn is_excused_from_heartbeats(&self) -> bool {
+        !self.is_new && (self.joining.is_some() || self.syncing.is_some())
+    }
+}

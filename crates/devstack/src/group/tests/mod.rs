@@ -1,0 +1,15 @@
+//! Tests of the coordinator: a world of clients, whose time the tests move.
+
+mod admin;
+mod harness;
+mod joining;
+mod leaving;
+mod limits;
+mod offsets;
+mod properties;
+mod restart;
+mod static_members;
+mod timeouts;
+mod transactional_offsets;
+
+use harness::World;

@@ -1,0 +1,266 @@
+//! Group commit: changes are handed in while the broker's state is locked, and written by a thread of their own, all
+//! that wait at once.
+//!
+//! The order in which changes are submitted is the order in which they become durable. Whoever wants to acknowledge
+//! something waits for its [`Position`] first.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use crate::storage::{Change, Storage, StorageError};
+
+/// What one commit takes at most, if a single submission isn't larger.
+const COMMIT_BYTES: usize = 8 * 1024 * 1024;
+/// What may wait before [`Journal::room`] waits.
+const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many submissions came up to here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position(u64);
+
+/// Why something is not durable and won't be.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum JournalError {
+    /// The storage can't be written. Nothing is written after that, lest there be gaps.
+    #[error("the journal can't go on: {0}")]
+    Failed(Arc<StorageError>),
+    /// It was lost in a crash, simulated by [`Journal::crash`] or of the writer itself.
+    #[error("the journal crashed")]
+    Crashed,
+    /// It was submitted after the journal was told to stop.
+    #[error("the journal is stopped")]
+    Stopped,
+}
+
+/// Where the writer is.
+#[derive(Debug, Clone)]
+struct Progress {
+    durable: Position,
+    end: Option<JournalError>,
+}
+
+#[derive(Debug)]
+struct Submission {
+    changes: Vec<Change>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<Submission>,
+    /// Of what waits and of what is being committed.
+    bytes: usize,
+    submitted: Position,
+    /// Set once: nothing more is taken.
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Rung when something waits or the queue is closed.
+    bell: Condvar,
+    progress: watch::Sender<Progress>,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("no panic while it is held")
+    }
+}
+
+/// Writes changes to a [`Storage`] in the order in which they are submitted. Dropped, it stops.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Journal {
+    /// Starts the writer.
+    pub(crate) fn start(storage: Arc<dyn Storage>) -> Self {
+        let start = Position(0);
+        let queue = Queue { waiting: VecDeque::new(), bytes: 0, submitted: start, closed: false };
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(queue),
+            bell: Condvar::new(),
+            progress: watch::Sender::new(Progress { durable: start, end: None }),
+        });
+        let writer = Writer { storage, shared: Arc::clone(&shared) };
+        let thread = std::thread::Builder::new().name("journal".into());
+        let thread = thread.spawn(move || writer.run()).expect("the system has threads");
+        Self { shared, writer: Mutex::new(Some(thread)) }
+    }
+
+    /// Hands in changes that are to be written all or not at all. Never waits for the storage.
+    pub(crate) fn submit(&self, changes: Vec<Change>) -> Position {
+        let bytes = changes.iter().map(size).sum();
+        let mut queue = self.shared.queue();
+        queue.submitted.0 += 1;
+        if !queue.closed {
+            queue.waiting.push_back(Submission { changes, bytes });
+            queue.bytes += bytes;
+            self.shared.bell.notify_one();
+        }
+        queue.submitted
+    }
+
+    /// Behind everything that is submitted so far.
+    pub(crate) fn position(&self) -> Position {
+        self.shared.queue().submitted
+    }
+
+    /// Waits until all that is submitted up to `position` is durable.
+    pub(crate) async fn durable(&self, position: Position) -> Result<(), JournalError> {
+        let progress =
+            self.progress(|progress| progress.durable >= position || progress.end.is_some()).await;
+        match progress.end {
+            Some(end) if progress.durable < position => Err(end),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits while much is queued. To be asked before what is to be submitted is read from a connection, so that
+    /// clients wait rather than memory grows.
+    pub(crate) async fn room(&self) {
+        let shared = &self.shared;
+        self.progress(|progress| progress.end.is_some() || shared.queue().bytes <= QUEUE_BYTES)
+            .await;
+    }
+
+    /// Waits until the journal has failed for good, and says why. Nothing can be acknowledged any more: the process had
+    /// better end.
+    pub(crate) async fn failed(&self) -> Arc<StorageError> {
+        let progress =
+            self.progress(|progress| matches!(progress.end, Some(JournalError::Failed(_)))).await;
+        match progress.end {
+            Some(JournalError::Failed(error)) => error,
+            _ => unreachable!("this is what was waited for"),
+        }
+    }
+
+    /// Ends as a SIGKILL does: what is being committed is durable or not, what waits is lost. Returns when the storage
+    /// is no longer written to.
+    pub(crate) fn crash(&self) {
+        let mut queue = self.shared.queue();
+        queue.closed = true;
+        let lost: usize = queue.waiting.drain(..).map(|submission| submission.bytes).sum();
+        queue.bytes -= lost;
+        drop(queue);
+        self.join();
+        self.shared.end(JournalError::Crashed);
+    }
+
+    /// Commits all that is submitted, and ends.
+    pub(crate) fn stop(&self) {
+        self.shared.queue().closed = true;
+        self.join();
+        self.shared.end(JournalError::Stopped);
+    }
+
+    fn join(&self) {
+        self.shared.bell.notify_one();
+        let mut writer = self.writer.lock().expect("no panic while it is held");
+        if let Some(thread) = writer.take() {
+            // If it panicked, it said so itself, and its waiters know.
+            let _ = thread.join();
+        }
+    }
+
+    async fn progress(&self, condition: impl FnMut(&Progress) -> bool) -> Progress {
+        let mut progress = self.shared.progress.subscribe();
+        let progress = progress.wait_for(condition).await;
+        progress.expect("its sender is held by self").clone()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// Tells all who wait why nothing more comes. The first reason stays.
+    fn end(&self, reason: JournalError) {
+        self.progress.send_if_modified(|progress| {
+            let first = progress.end.is_none();
+            progress.end.get_or_insert(reason);
+            first
+        });
+    }
+}
+
+struct Writer {
+    storage: Arc<dyn Storage>,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    fn run(self) {
+        while let Some((changes, count, bytes)) = self.next() {
+            let committed = self.storage.commit(&changes);
+            let mut queue = self.shared.queue();
+            queue.bytes -= bytes;
+            if let Err(error) = committed {
+                queue.closed = true;
+                queue.waiting.clear();
+                drop(queue);
+                self.shared.end(JournalError::Failed(Arc::new(error)));
+                return;
+            }
+            drop(queue);
+            self.shared.progress.send_modify(|progress| progress.durable.0 += count);
+        }
+    }
+
+    /// Waits for submissions and takes what waits: their changes, their number, their size. None once the queue is
+    /// closed and empty.
+    fn next(&self) -> Option<(Vec<Change>, u64, usize)> {
+        let queue = self.shared.queue();
+        let mut queue = self
+            .shared
+            .bell
+            .wait_while(queue, |queue| queue.waiting.is_empty() && !queue.closed)
+            .expect("no panic while it is held");
+        let mut changes = Vec::new();
+        let mut count = 0;
+        let mut bytes = 0;
+        while let Some(next) = queue.waiting.front() {
+            if count > 0 && bytes + next.bytes > COMMIT_BYTES {
+                break;
+            }
+            bytes += next.bytes;
+            count += 1;
+            changes.extend(queue.waiting.pop_front().into_iter().flat_map(|next| next.changes));
+        }
+        (count > 0).then_some((changes, count, bytes))
+    }
+}
+
+impl Drop for Writer {
+    /// A bug in the storage must not leave anyone waiting.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.queue().closed = true;
+            self.shared.end(JournalError::Crashed);
+        }
+    }
+}
+
+/// Roughly what a change takes in memory.
+fn size(change: &Change) -> usize {
+    let content = match change {
+        Change::Append { batch, .. } => batch.bytes.len(),
+        Change::Put { key, json, .. } => key.len() + json.len(),
+        Change::Delete { key, .. } => key.len(),
+        Change::Remove { .. } | Change::Trim { .. } | Change::Drop { .. } => 0,
+    };
+    content + size_of::<Change>()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

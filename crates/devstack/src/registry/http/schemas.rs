@@ -1,0 +1,73 @@
+//! `/schemas`: schemas by id, as those who read records ask for them.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, ServiceConfig};
+use serde_json::json;
+
+use super::{Answer, Options, Registry, answer, resource, subjects, text};
+use crate::registry::error::RegistryError;
+use crate::registry::submission::AVRO;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/schemas").get(all).end())
+        .service(resource("/schemas/types").get(types).end())
+        .service(resource("/schemas/ids/{id}").get(by_id).end())
+        .service(resource("/schemas/ids/{id}/schema").get(text_by_id).end())
+        .service(resource("/schemas/ids/{id}/subjects").get(subjects_with).end())
+        .service(resource("/schemas/ids/{id}/versions").get(versions_with).end())
+        .service(resource("/contexts").get(contexts).end());
+}
+
+async fn all(request: HttpRequest, registry: Data<Registry>) -> Answer {
+    let options = Options::of(&request)?;
+    let (prefix, latest_only) = (subjects::prefix(&options), options.flag("latestOnly"));
+    let deleted = subjects::included(&options);
+    let schemas = registry.ask(|catalog| Ok(catalog.schemas(prefix, deleted, latest_only))).await?;
+    Ok(answer(&options.page(schemas)?))
+}
+
+async fn types() -> Answer {
+    Ok(answer(&[AVRO]))
+}
+
+/// The default one, which is the only one here.
+async fn contexts() -> Answer {
+    Ok(answer(&["."]))
+}
+
+async fn by_id(id: Path<String>, registry: Data<Registry>) -> Answer {
+    let id = number(&id)?;
+    let schema = registry.ask(|catalog| catalog.schema(id).cloned()).await?;
+    let mut found = json!({ "schemaType": AVRO, "schema": schema.schema });
+    if !schema.references.is_empty() {
+        found["references"] = json!(schema.references);
+    }
+    Ok(answer(&found))
+}
+
+async fn text_by_id(id: Path<String>, registry: Data<Registry>) -> Answer {
+    let id = number(&id)?;
+    Ok(text(registry.ask(|catalog| catalog.schema(id).cloned()).await?.schema))
+}
+
+async fn subjects_with(request: HttpRequest, id: Path<String>, registry: Data<Registry>) -> Answer {
+    let (options, id) = (Options::of(&request)?, number(&id)?);
+    let deleted = subjects::included(&options);
+    let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
+    let mut subjects: Vec<_> = versions.into_iter().map(|version| version.subject).collect();
+    subjects.dedup();
+    Ok(answer(&options.page(subjects)?))
+}
+
+async fn versions_with(request: HttpRequest, id: Path<String>, registry: Data<Registry>) -> Answer {
+    let (options, id) = (Options::of(&request)?, number(&id)?);
+    let deleted = subjects::included(&options);
+    let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
+    Ok(answer(&options.page(versions)?))
+}
+
+/// Ids count in Java's `int`. What is none leads nowhere in Confluent's registry.
+fn number(id: &str) -> Result<i32, RegistryError> {
+    id.parse().map_err(|_| RegistryError::UnknownPath)
+}

@@ -1,0 +1,185 @@
+//! `/subjects` and `/compatibility`: what is registered under a name, and what could be.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use serde_json::json;
+
+use super::{Answer, Options, Registry, answer, body, resource};
+use crate::registry::catalog::{Catalog, Deleted, SubjectSchema};
+use crate::registry::error::RegistryError;
+use crate::registry::submission::Submission;
+use crate::registry::version_id::VersionId;
+
+/// Stands for the subjects of all contexts in Confluent's registry, where this one has just one context.
+const ALL_CONTEXTS: &str = ":*:";
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/subjects").get(list).end())
+        .service(resource("/subjects/{subject}").post(look_up).delete(delete_subject).end())
+        .service(resource("/subjects/{subject}/versions").get(versions).post(register).end())
+        .service(
+            resource("/subjects/{subject}/versions/{version}")
+                .get(version)
+                .delete(delete_version)
+                .end(),
+        )
+        .service(resource("/subjects/{subject}/versions/{version}/schema").get(text).end())
+        .service(
+            resource("/subjects/{subject}/versions/{version}/referencedby")
+                .get(referenced_by)
+                .end(),
+        )
+        .service(resource("/compatibility/subjects/{subject}/versions").post(check_all).end())
+        .service(
+            resource("/compatibility/subjects/{subject}/versions/{version}").post(check_one).end(),
+        );
+}
+
+/// What `subjectPrefix` asks for.
+pub(super) fn prefix(options: &Options) -> &str {
+    let prefix = options.text("subjectPrefix");
+    prefix.strip_prefix(ALL_CONTEXTS).unwrap_or(prefix)
+}
+
+async fn list(request: HttpRequest, registry: Data<Registry>) -> Answer {
+    let options = Options::of(&request)?;
+    let (prefix, deleted) = (prefix(&options), options.deleted());
+    let subjects = registry.ask(|catalog| Ok(catalog.subjects(prefix, deleted))).await?;
+    Ok(answer(&options.page(subjects)?))
+}
+
+async fn look_up(
+    request: HttpRequest,
+    subject: Path<String>,
+    payload: Payload,
+    registry: Data<Registry>,
+) -> Answer {
+    let options = Options::of(&request)?;
+    let submission: Submission = body(payload).await?;
+    let deleted = included(&options);
+    let found =
+        registry.ask(|catalog| catalog.look_up(&subject, &submission, options.form(), deleted));
+    Ok(answer(&found.await?))
+}
+
+async fn register(
+    request: HttpRequest,
+    subject: Path<String>,
+    payload: Payload,
+    registry: Data<Registry>,
+) -> Answer {
+    let form = Options::of(&request)?.form();
+    let submission: Submission = body(payload).await?;
+    let id = registry.ask(|catalog| catalog.register(&subject, &submission, form)).await?;
+    Ok(answer(&json!({ "id": id })))
+}
+
+async fn delete_subject(
+    request: HttpRequest,
+    subject: Path<String>,
+    registry: Data<Registry>,
+) -> Answer {
+    let permanent = Options::of(&request)?.flag("permanent");
+    Ok(answer(&registry.ask(|catalog| catalog.delete_subject(&subject, permanent)).await?))
+}
+
+async fn versions(request: HttpRequest, subject: Path<String>, registry: Data<Registry>) -> Answer {
+    let options = Options::of(&request)?;
+    let versions = registry.ask(|catalog| catalog.versions(&subject, options.deleted())).await?;
+    Ok(answer(&options.page(versions)?))
+}
+
+async fn version(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    registry: Data<Registry>,
+) -> Answer {
+    let deleted = included(&Options::of(&request)?);
+    Ok(answer(&registry.ask(|catalog| find(catalog, &path, deleted)).await?))
+}
+
+async fn text(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    registry: Data<Registry>,
+) -> Answer {
+    let deleted = included(&Options::of(&request)?);
+    let found = registry.ask(|catalog| find(catalog, &path, deleted)).await?;
+    Ok(super::text(found.schema))
+}
+
+async fn referenced_by(path: Path<(String, String)>, registry: Data<Registry>) -> Answer {
+    let ids = registry.ask(|catalog| {
+        let found = find(catalog, &path, Deleted::Included)?;
+        Ok(catalog.referenced_by(&found.subject, found.version, Deleted::Hidden))
+    });
+    Ok(answer(&ids.await?))
+}
+
+fn find(
+    catalog: &Catalog,
+    (subject, version): &(String, String),
+    deleted: Deleted,
+) -> Result<SubjectSchema, RegistryError> {
+    catalog.version(subject, version.parse()?, deleted)
+}
+
+async fn delete_version(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    registry: Data<Registry>,
+) -> Answer {
+    let permanent = Options::of(&request)?.flag("permanent");
+    let (subject, version) = path.into_inner();
+    let version = version.parse()?;
+    let deleted = registry.ask(|catalog| catalog.delete_version(&subject, version, permanent));
+    Ok(answer(&deleted.await?))
+}
+
+async fn check_all(
+    request: HttpRequest,
+    subject: Path<String>,
+    payload: Payload,
+    registry: Data<Registry>,
+) -> Answer {
+    check(&request, &subject, None, payload, &registry).await
+}
+
+async fn check_one(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    payload: Payload,
+    registry: Data<Registry>,
+) -> Answer {
+    let (subject, version) = path.into_inner();
+    check(&request, &subject, Some(version.parse()?), payload, &registry).await
+}
+
+async fn check(
+    request: &HttpRequest,
+    subject: &str,
+    against: Option<VersionId>,
+    payload: Payload,
+    registry: &Registry,
+) -> Answer {
+    let options = Options::of(request)?;
+    let verbose = options.flag("verbose");
+    let submission: Submission = body(payload).await?;
+    let checked = registry
+        .ask(|catalog| catalog.compatibility(subject, against, &submission, options.form()));
+    let messages = match checked.await {
+        Err(RegistryError::InvalidSchema(why)) if verbose => vec![why],
+        checked => checked?,
+    };
+    let mut verdict = json!({ "is_compatible": messages.is_empty() });
+    if verbose {
+        verdict["messages"] = messages.into();
+    }
+    Ok(answer(&verdict))
+}
+
+/// Where one version is asked for, `deletedOnly` has no meaning.
+pub(super) fn included(options: &Options) -> Deleted {
+    if options.flag("deleted") { Deleted::Included } else { Deleted::Hidden }
+}

@@ -1,0 +1,120 @@
+//! What can be set, for all subjects or for one: the compatibility level and the mode.
+
+use serde::{Deserialize, Serialize};
+
+use super::catalog::Catalog;
+use super::compatibility::Level;
+use super::error::RegistryError;
+
+/// Whether schemas may be registered and deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Mode {
+    #[default]
+    ReadWrite,
+    ReadOnly,
+}
+
+impl Mode {
+    pub(crate) fn of_name(name: &str) -> Result<Self, RegistryError> {
+        match name.to_ascii_uppercase().as_str() {
+            "READWRITE" => Ok(Self::ReadWrite),
+            "READONLY" => Ok(Self::ReadOnly),
+            other @ ("IMPORT" | "FORWARD" | "READONLY_OVERRIDE") => {
+                Err(RegistryError::UnsupportedMode(other.to_owned()))
+            }
+            _ => Err(RegistryError::InvalidMode),
+        }
+    }
+}
+
+/// A subject of `None` stands for all subjects that have no setting of their own.
+impl Catalog {
+    /// The level that is in effect.
+    pub(crate) fn level_in_effect(&self, subject: Option<&str>) -> Level {
+        let own = subject.and_then(|subject| self.state.level(Some(subject)));
+        own.or(self.state.level(None)).unwrap_or_default()
+    }
+
+    /// The level that was set for a subject itself.
+    pub(crate) fn own_level(&self, subject: &str) -> Result<Level, RegistryError> {
+        let own = self.state.level(Some(subject));
+        own.ok_or_else(|| RegistryError::LevelNotConfigured(subject.to_owned()))
+    }
+
+    pub(crate) fn set_level(
+        &mut self,
+        subject: Option<&str>,
+        level: Level,
+    ) -> Result<(), RegistryError> {
+        subject.map_or(Ok(()), check_name)?;
+        self.check_writable(subject)?;
+        self.state.set_level(subject, Some(level), &mut self.changes);
+        Ok(())
+    }
+
+    /// Takes a level off, and gives what it was.
+    pub(crate) fn delete_level(&mut self, subject: Option<&str>) -> Result<Level, RegistryError> {
+        let level = match subject {
+            None => self.level_in_effect(None),
+            Some(name) => {
+                let own = self.state.level(subject);
+                own.ok_or_else(|| RegistryError::SubjectNotFound(name.to_owned()))?
+            }
+        };
+        self.check_writable(subject)?;
+        self.state.set_level(subject, None, &mut self.changes);
+        Ok(level)
+    }
+
+    /// The mode that is in effect.
+    pub(crate) fn mode_in_effect(&self, subject: Option<&str>) -> Mode {
+        let own = subject.and_then(|subject| self.state.mode(Some(subject)));
+        own.or(self.state.mode(None)).unwrap_or_default()
+    }
+
+    /// The mode that was set for a subject itself.
+    pub(crate) fn own_mode(&self, subject: &str) -> Result<Mode, RegistryError> {
+        let own = self.state.mode(Some(subject));
+        own.ok_or_else(|| RegistryError::ModeNotConfigured(subject.to_owned()))
+    }
+
+    pub(crate) fn set_mode(
+        &mut self,
+        subject: Option<&str>,
+        mode: Mode,
+    ) -> Result<(), RegistryError> {
+        subject.map_or(Ok(()), check_name)?;
+        self.state.set_mode(subject, Some(mode), &mut self.changes);
+        Ok(())
+    }
+
+    /// Takes a mode off, and gives what it was.
+    pub(crate) fn delete_mode(&mut self, subject: Option<&str>) -> Result<Mode, RegistryError> {
+        let mode = match subject {
+            None => self.mode_in_effect(None),
+            Some(name) => {
+                let own = self.state.mode(subject);
+                own.ok_or_else(|| RegistryError::SubjectNotFound(name.to_owned()))?
+            }
+        };
+        self.state.set_mode(subject, None, &mut self.changes);
+        Ok(mode)
+    }
+
+    /// Refuses changes where the mode forbids them.
+    pub(super) fn check_writable(&self, subject: Option<&str>) -> Result<(), RegistryError> {
+        match self.mode_in_effect(subject) {
+            Mode::ReadWrite => Ok(()),
+            Mode::ReadOnly => Err(RegistryError::ReadOnly(subject.map(str::to_owned))),
+        }
+    }
+}
+
+/// Refuses names that Confluent's registry refuses (its `QualifiedSubject`).
+pub(super) fn check_name(subject: &str) -> Result<(), RegistryError> {
+    if matches!(subject, "" | "__GLOBAL" | "__EMPTY") || subject.contains(char::is_control) {
+        return Err(RegistryError::InvalidSubject(subject.to_owned()));
+    }
+    Ok(())
+}

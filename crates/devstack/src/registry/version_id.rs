@@ -1,0 +1,64 @@
+//! How a path names a version.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::error::RegistryError;
+
+/// A version of a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VersionId {
+    /// The last one that is not deleted: `latest` or -1.
+    Latest,
+    /// From 1 to 2^31 - 1.
+    Number(u32),
+}
+
+impl FromStr for VersionId {
+    type Err = RegistryError;
+
+    fn from_str(text: &str) -> Result<Self, RegistryError> {
+        let trimmed = text.trim();
+        if trimmed.eq_ignore_ascii_case("latest") {
+            return Ok(Self::Latest);
+        }
+        match trimmed.parse::<i32>() {
+            Ok(-1) => Ok(Self::Latest),
+            Ok(number @ 1..) => Ok(Self::Number(number as u32)),
+            _ => Err(RegistryError::InvalidVersion(text.to_owned())),
+        }
+    }
+}
+
+/// As in messages: `latest` is -1 there.
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("-1"),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_numbers_from_1_on_or_latest() {
+        use VersionId::{Latest, Number};
+        for (text, expected) in [
+            ("1", Number(1)),
+            (" 2147483647 ", Number(2_147_483_647)),
+            ("latest", Latest),
+            ("Latest", Latest),
+            ("-1", Latest),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text:?}");
+        }
+        for text in ["0", "-2", "2147483648", "one", "", "1.0"] {
+            let invalid = RegistryError::InvalidVersion(text.to_owned());
+            assert_eq!(text.parse::<VersionId>(), Err(invalid), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The whole of it, for a test to hold in its hand: broker, registry, and what goes wrong with them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, mpsc as blocking};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::{Mutex, mpsc};
+use tracing::{error, info};
+
+use crate::broker::{Broker, Settings};
+use crate::connection::CrashOrder;
+use crate::faults::{Fault, Faults};
+use crate::journal::Journal;
+use crate::registry::{self, Catalog, Registry};
+use crate::server::{Server, bind};
+use crate::storage::{Sqlite, Storage, StorageError, Table};
+
+/// How many threads serve clients.
+const THREADS: usize = 2;
+/// How long a port may be taken by somebody else while a crashed broker comes back.
+const PORT_DEADLINE: Duration = Duration::from_secs(10);
+const PORT_RETRY: Duration = Duration::from_millis(20);
+/// How long the end may take.
+const END_DEADLINE: Duration = Duration::from_secs(5);
+const END_POLL: Duration = Duration::from_millis(1);
+/// Where Apicurio serves Confluent's API, too, so that one URL fits both.
+const REGISTRY_PATH: &str = "/apis/ccompat/v7";
+
+/// What a dev stack is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory of its file, made if absent; `None` keeps everything in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Where the broker listens; port 0 takes a free one.
+    pub kafka: SocketAddr,
+    /// Where the registry listens; port 0 takes a free one.
+    pub registry: SocketAddr,
+    /// Create topics that a client asks for, if it allows it.
+    pub auto_create_topics: bool,
+    /// Partitions of topics whose creator leaves it to the broker.
+    pub default_partitions: i32,
+}
+
+impl Default for Options {
+    /// In memory, on free ports of 127.0.0.1; otherwise as Apache Kafka is by default.
+    fn default() -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            data_dir: None,
+            kafka: any,
+            registry: any,
+            auto_create_topics: true,
+            default_partitions: 1,
+        }
+    }
+}
+
+/// Why a dev stack can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("cannot listen on {addr} for the {what}: {source}")]
+    Listen {
+        /// The broker or the registry.
+        what: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The file can't be used; the text says what to do.
+    #[error("{0}")]
+    Storage(String),
+    /// The operating system refuses threads or sockets.
+    #[error("starting: {0}")]
+    System(std::io::Error),
+}
+
+impl From<StorageError> for StartError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+/// A broker and a registry that run on threads of their own. Gone when dropped, their ports and file free.
+///
+/// Its methods block for some milliseconds; they can be called from anywhere.
+///
+/// ```
+/// let stack = devstack::DevStack::start(devstack::Options::default())?;
+/// println!("{} {}", stack.bootstrap_servers(), stack.registry_url());
+/// # Ok::<(), devstack::StartError>(())
+/// ```
+pub struct DevStack {
+    runtime: Option<Runtime>,
+    shared: Arc<Shared>,
+    registry_addr: SocketAddr,
+    registry: actix_web::dev::ServerHandle,
+}
+
+/// What outlives a crash of the broker.
+struct Shared {
+    settings: Settings,
+    kafka: SocketAddr,
+    storage: Arc<dyn Storage>,
+    faults: Arc<Faults>,
+    crash: mpsc::UnboundedSender<CrashOrder>,
+    /// What the registry's changes go to: it goes on when the broker crashes.
+    registry_journal: Arc<Journal>,
+    /// How many brokers have been started.
+    lives: AtomicU64,
+    /// The broker, unless it is down.
+    server: Mutex<Option<Server>>,
+}
+
+impl std::fmt::Debug for DevStack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DevStack")
+            .field("kafka", &self.shared.kafka)
+            .field("registry", &self.registry_addr)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DevStack {
+    /// Starts both; returns when they listen.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: an address or the file is in use, or the file was written by another version.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let Options { data_dir, kafka, registry, auto_create_topics, default_partitions } = options;
+        let listen = |what, addr| move |source| StartError::Listen { what, addr, source };
+        let (kafka, listeners) = bind(kafka).map_err(listen("broker", kafka))?;
+        let (registry_addr, registry_listeners) =
+            bind(registry).map_err(listen("registry", registry))?;
+        let storage: Arc<dyn Storage> = match &data_dir {
+            Some(dir) => Arc::new(Sqlite::open(dir)?),
+            None => Arc::new(Sqlite::in_memory()?),
+        };
+        let settings = Settings { auto_create_topics, default_partitions };
+        let faults = Arc::new(Faults::default());
+        let broker = Broker::open(settings, Arc::clone(&storage), Arc::clone(&faults), 0)?;
+        let catalog = Catalog::load(storage.entries(Table::Registry)?)?;
+        let registry_journal = Arc::new(Journal::start(Arc::clone(&storage)));
+        let registry = Registry::new(catalog, Arc::clone(&registry_journal));
+
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("devstack")
+            .enable_all()
+            .build()
+            .map_err(StartError::System)?;
+        let (crash, orders) = mpsc::unbounded_channel();
+        let guard = runtime.enter();
+        let listeners = tokio_listeners(listeners).map_err(StartError::System)?;
+        let server = Server::start(broker, listeners, &crash);
+        let registry =
+            registry::server(registry_listeners, registry).map_err(StartError::System)?;
+        let registry_handle = registry.handle();
+        runtime.spawn(registry);
+        drop(guard);
+        let shared = Arc::new(Shared {
+            settings,
+            kafka,
+            storage,
+            faults,
+            crash,
+            registry_journal,
+            lives: AtomicU64::new(1),
+            server: Mutex::new(Some(server)),
+        });
+        runtime.spawn(obey(Arc::clone(&shared), orders));
+        Ok(Self { runtime: Some(runtime), shared, registry_addr, registry: registry_handle })
+    }
+
+    /// One that all tests of a process share, in memory, started when it is first asked for.
+    ///
+    /// # Panics
+    ///
+    /// If it can't start.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<DevStack> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            Self::start(Options::default()).unwrap_or_else(|error| panic!("the dev stack: {error}"))
+        })
+    }
+
+    /// The file that a stack with this data directory keeps.
+    pub fn file_in(data_dir: &std::path::Path) -> PathBuf {
+        data_dir.join(crate::storage::FILE)
+    }
+
+    /// `host:port` of the broker.
+    pub fn bootstrap_servers(&self) -> String {
+        self.shared.kafka.to_string()
+    }
+
+    /// The base URL of the registry's Confluent API.
+    pub fn registry_url(&self) -> String {
+        format!("http://{}{REGISTRY_PATH}", self.registry_addr)
+    }
+
+    /// Lets something go wrong.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.faults.inject(fault);
+    }
+
+    /// Forgets the faults that have not come yet, and says how many those were. Requests that are held go on.
+    pub fn clear_faults(&self) -> usize {
+        let left = self.shared.faults.len();
+        self.shared.faults.clear();
+        left
+    }
+
+    /// Kills the broker, as SIGKILL does: what is not durable is lost, connections break, its port refuses. The
+    /// registry goes on. Nothing happens if it is down already.
+    pub fn crash(&self) {
+        let shared = Arc::clone(&self.shared);
+        self.wait_for(async move { shared.crash().await });
+    }
+
+    /// Starts a broker that is down, on its port, with what was durable. Nothing happens if it runs.
+    ///
+    /// # Panics
+    ///
+    /// If it can't start: its port was taken by another program meanwhile.
+    pub fn restart(&self) {
+        let shared = Arc::clone(&self.shared);
+        let outcome = self.wait_for(async move { shared.restart().await });
+        outcome.unwrap_or_else(|error| panic!("restarting the broker: {error}"));
+    }
+
+    /// Whether the broker runs.
+    pub fn is_running(&self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        self.wait_for(async move { shared.server.lock().await.is_some() })
+    }
+
+    /// Lets the sessions of all members of a consumer group expire, as if none of them had sent a heartbeat for too
+    /// long. Returns how many there were.
+    pub fn expire_sessions(&self, group: &str) -> usize {
+        let group = group.to_owned();
+        let shared = Arc::clone(&self.shared);
+        self.wait_for(async move {
+            let server = shared.server.lock().await;
+            let broker = server.as_ref().map(|server| &server.broker);
+            broker.map_or(0, |broker| {
+                broker.update(|state, now, effects| {
+                    state.groups.expire_sessions(&group, None, now, effects)
+                })
+            })
+        })
+    }
+
+    /// Aborts the open transaction of a transactional id and fences its producer, as if its time-out had passed.
+    /// Returns whether one was open.
+    pub fn time_out_transaction(&self, transactional_id: &str) -> bool {
+        let id = transactional_id.to_owned();
+        let shared = Arc::clone(&self.shared);
+        self.wait_for(async move {
+            let server = shared.server.lock().await;
+            let broker = server.as_ref().map(|server| &server.broker);
+            broker.is_some_and(|broker| {
+                broker.update(|state, now, effects| {
+                    let changes = &mut effects.changes;
+                    let ended = state.transactions.time_out(&id, changes);
+                    ended.map(|ended| state.conclude(ended, now, changes)).is_some()
+                })
+            })
+        })
+    }
+
+    /// Deletes and compacts now what would be deleted and compacted in a while.
+    pub fn clean(&self) {
+        let shared = Arc::clone(&self.shared);
+        self.wait_for(async move {
+            let server = shared.server.lock().await;
+            if let Some(server) = &*server {
+                server.sweeper.lock().await.sweep(&server.broker).await;
+            }
+        });
+    }
+
+    /// Makes all durable, and ends, as dropping it does. Ports and file are free then.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// Waits until nothing can be acknowledged any more, and says why: the storage can't be written, for one.
+    pub async fn failed(&self) -> String {
+        let broker = {
+            let server = self.shared.server.lock().await;
+            server.as_ref().map(|server| Arc::clone(&server.broker))
+        };
+        let broker_failed = async {
+            match broker {
+                Some(broker) => broker.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = broker_failed => reason,
+            error = self.shared.registry_journal.failed() => error.to_string(),
+        }
+    }
+
+    /// Does something on our own threads, whoever waits for it: the caller may be on another runtime's thread.
+    fn wait_for<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let runtime = self.runtime.as_ref().expect("it is taken on drop only");
+        let (done, outcome) = blocking::channel();
+        runtime.spawn(async move {
+            let _ = done.send(work.await);
+        });
+        outcome.recv().expect("none of this panics")
+    }
+}
+
+impl Drop for DevStack {
+    fn drop(&mut self) {
+        let runtime = self.runtime.take().expect("it is taken here only");
+        let (shared, registry) = (Arc::clone(&self.shared), self.registry.clone());
+        // A thread of its own, which may wait: the caller's may be one of a runtime.
+        let ending = std::thread::spawn(move || {
+            let registry_journal = Arc::clone(&shared.registry_journal);
+            runtime.block_on(async move {
+                if let Some(server) = shared.server.lock().await.take() {
+                    server.stop().await;
+                }
+                registry.stop(false).await;
+            });
+            registry_journal.stop();
+            runtime.shutdown_timeout(END_DEADLINE);
+        });
+        // If it panicked, it said so itself.
+        let _ = ending.join();
+        // The registry's server doesn't tell when its threads have let go of the storage.
+        let end = std::time::Instant::now() + END_DEADLINE;
+        while Arc::strong_count(&self.shared.storage) > 1 && std::time::Instant::now() < end {
+            std::thread::sleep(END_POLL);
+        }
+    }
+}
+
+impl Shared {
+    async fn crash(&self) {
+        if let Some(server) = self.server.lock().await.take() {
+            server.crash().await;
+        }
+    }
+
+    /// Crashes this life of the broker, if it is not over. Returns whether it was not.
+    async fn crash_life(&self, life: u64) -> bool {
+        let mut server = self.server.lock().await;
+        match server.take_if(|server| server.broker.life == life) {
+            Some(server) => {
+                server.crash().await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    async fn restart(&self) -> Result<(), StartError> {
+        let mut server = self.server.lock().await;
+        if server.is_some() {
+            return Ok(());
+        }
+        let (_, listeners) = self.port_again().await?;
+        let listeners = tokio_listeners(listeners).map_err(StartError::System)?;
+        let (storage, faults) = (Arc::clone(&self.storage), Arc::clone(&self.faults));
+        let life = self.lives.fetch_add(1, Ordering::Relaxed);
+        let broker = Broker::open(self.settings, storage, faults, life)?;
+        *server = Some(Server::start(broker, listeners, &self.crash));
+        Ok(())
+    }
+
+    /// Another program may have got our port for an outgoing connection of its own, for a moment.
+    async fn port_again(&self) -> Result<(SocketAddr, Vec<std::net::TcpListener>), StartError> {
+        let end = tokio::time::Instant::now() + PORT_DEADLINE;
+        loop {
+            match bind(self.kafka) {
+                Ok(bound) => return Ok(bound),
+                Err(_) if tokio::time::Instant::now() < end => {
+                    tokio::time::sleep(PORT_RETRY).await;
+                }
+                Err(source) => {
+                    return Err(StartError::Listen { what: "broker", addr: self.kafka, source });
+                }
+            }
+        }
+    }
+}
+
+/// Crashes the broker when a fault says so, and brings it back.
+async fn obey(shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<CrashOrder>) {
+    while let Some(CrashOrder { life, back_after }) = orders.recv().await {
+        if !shared.crash_life(life).await {
+            continue;
+        }
+        info!(?back_after, "the broker crashed, as a fault asks for");
+        tokio::time::sleep(back_after).await;
+        // Whoever has restarted it meanwhile decides what becomes of it.
+        if shared.lives.load(Ordering::Relaxed) != life + 1 {
+            continue;
+        }
+        if let Err(error) = shared.restart().await {
+            error!(%error, "the broker does not come back");
+        }
+    }
+}
+
+fn tokio_listeners(
+    listeners: Vec<std::net::TcpListener>,
+) -> std::io::Result<Vec<tokio::net::TcpListener>> {
+    listeners.into_iter().map(tokio::net::TcpListener::from_std).collect()
+}
