@@ -1,0 +1,78 @@
+//! Where the broker is, names of one's own on it, and clients for it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rdkafka::ClientConfig;
+
+use crate::wire::Wire;
+
+/// How long anything may take that only has to happen at some time.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// `host:port` of the broker that is examined.
+pub fn bootstrap() -> String {
+    devstack::Addresses::for_tests().bootstrap_servers
+}
+
+/// A name that no other test and no earlier run uses.
+pub fn unique(prefix: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    format!("{prefix}-{nanos:x}-{}-{count}", std::process::id())
+}
+
+/// A new topic that can be written and read.
+pub fn topic(partitions: i32) -> String {
+    topic_with(partitions, &[])
+}
+
+/// A new topic with a configuration of its own.
+pub fn topic_with(partitions: i32, configs: &[(&str, &str)]) -> String {
+    let name = unique("topic");
+    let mut wire = Wire::connect();
+    wire.create_topic(&name, partitions, 1, configs).unwrap();
+    wire.await_topic(&name, partitions);
+    name
+}
+
+/// The name of a new group whose coordinator answers.
+pub fn group() -> String {
+    let name = unique("group");
+    Wire::connect().await_coordinator(&name, 0);
+    name
+}
+
+/// A new transactional id whose coordinator answers.
+pub fn transactional_id() -> String {
+    let name = unique("transactional");
+    Wire::connect().await_coordinator(&name, 1);
+    name
+}
+
+/// Asks again and again until there is an answer.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// librdkafka's configuration, `settings` on top.
+pub fn client(settings: &[(&str, &str)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap());
+    for (key, value) in settings {
+        config.set(*key, *value);
+    }
+    config
+}
