@@ -1,0 +1,71 @@
+//! What the clients of a run share: names, how far they are, when to stop.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rdkafka::ClientConfig;
+
+/// How long anything may take that only has to happen at some time.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What all clients of a run share.
+pub struct Run {
+    pub bootstrap: String,
+    /// Written by the writers, and read by nobody else.
+    pub plain: String,
+    /// Written by the writers and read by the pipelines, which copy it to `output`.
+    pub input: String,
+    pub output: String,
+    pub group: String,
+    /// Records acknowledged and transactions committed so far.
+    pub progress: AtomicU64,
+    pub writers_stop: AtomicBool,
+    pub pipelines_stop: AtomicBool,
+}
+
+impl Run {
+    pub fn new(bootstrap: String) -> Self {
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let name = |what: &str| format!("killed-{:x}-{what}", nanos.as_nanos());
+        Self {
+            bootstrap,
+            plain: name("plain"),
+            input: name("input"),
+            output: name("output"),
+            group: name("group"),
+            progress: AtomicU64::new(0),
+            writers_stop: AtomicBool::new(false),
+            pipelines_stop: AtomicBool::new(false),
+        }
+    }
+
+    pub fn client(&self, settings: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        // A broker that is back is to be found at once.
+        config.set("reconnect.backoff.ms", "20").set("reconnect.backoff.max.ms", "200");
+        for (key, value) in settings {
+            config.set(*key, *value);
+        }
+        config
+    }
+
+    /// Returns when the clients get answers again.
+    pub fn goes_on(&self) {
+        let before = self.progress.load(Ordering::Relaxed);
+        eventually("the clients go on", || {
+            (self.progress.load(Ordering::Relaxed) > before + 200).then_some(())
+        });
+    }
+}
+
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
