@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use service::{CommonArgs, Context};
 
 use crate::settings::Settings;
-use crate::{NAME, bench, names, tail, topics, verify};
+use crate::{NAME, bench, demo, names, tail, topics, verify};
 
 /// Looks at the streams of the pipeline, and checks the joiner's work.
 ///
@@ -22,6 +22,7 @@ Examples:
   tripctl verify                         has every row exactly one fate?
   tripctl topics describe                partitions and offsets
   tripctl bench joiner                   how fast is the joiner here?
+  tripctl demo --seconds 20              all services for a while, and is every trip accounted for?
   tripctl --profile cloud tail rejects   on another cluster")]
 pub struct Cli {
     #[command(subcommand)]
@@ -41,6 +42,8 @@ enum Command {
     Topics(TopicsArgs),
     /// Measure how fast a service is
     Bench(BenchArgs),
+    /// Run the whole pipeline in this terminal, and check at the end what became of every trip
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Args)]
@@ -161,6 +164,27 @@ struct BenchJoinerArgs {
     no_limit: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts the programs that lie beside this one as child processes on free ports, with a dev stack of their own unless told
+otherwise, and shows what they do. At the end the schedulers stop, the joiner finishes, and `tripctl verify` judges.
+Status 0 means that every trip is accounted for and every program ended well. Nothing is left running or on disk; only
+the logs are kept if something was wrong.
+
+Examples:
+  make demo                          builds all programs first; until Ctrl-C
+  make demo SECONDS=20
+  tripctl demo --seconds 20 | cat    a line each two seconds instead of the live view
+  tripctl --profile cloud demo --on-configured-kafka")]
+struct DemoArgs {
+    /// Ask for trips for so many seconds [default: until Ctrl-C]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Use the Kafka and the registry of the configuration, with the topics as they are
+    #[arg(long)]
+    on_configured_kafka: bool,
+}
+
 impl Cli {
     /// Reads the command line; ends the process with a message if it can't be used. The options of all services may
     /// stand before or behind the command.
@@ -187,6 +211,7 @@ impl Cli {
             Command::Bench(BenchArgs { service: Measured::Joiner(args) }) => {
                 run_bench_joiner(args, &common, &settings, &context).await
             }
+            Command::Demo(args) => run_demo(args, &common, &settings, &context).await,
         }
     }
 }
@@ -243,6 +268,22 @@ async fn run_bench_joiner(
     if let Some(path) = json {
         let text = format!("{:#}\n", report.to_json());
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+async fn run_demo(
+    args: DemoArgs,
+    common: &CommonArgs,
+    settings: &Settings,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let DemoArgs { seconds, on_configured_kafka } = args;
+    let duration = seconds.map(Duration::from_secs);
+    let options = demo::Options { duration, on_configured_kafka };
+    let summary = demo::run(settings, common, options, &context.shutdown).await?;
+    if !summary.is_success() {
+        bail!("not every trip is accounted for: {}", summary.shortcomings().join("; "));
     }
     Ok(())
 }

@@ -87,7 +87,8 @@ pub(crate) fn written_ends(
     partitions.iter().map(end).collect()
 }
 
-fn consumer_with(
+/// As [`consumer`], with these properties of librdkafka.
+pub(crate) fn consumer_with(
     config: &KafkaConfig,
     group: &str,
     properties: &[(&str, &str)],

@@ -1,8 +1,6 @@
 //! Why a run has no result.
 
 use std::io;
-use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use avro_schemas::{EncodeError, RegistryError};
@@ -10,6 +8,8 @@ use kafka::topics::TopicError;
 use kafka::transaction::TransactionError;
 use rdkafka::error::KafkaError;
 use service::ConfigError;
+
+use crate::process::ProcessError;
 
 /// What can go wrong while measuring.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,9 @@ pub enum BenchError {
     /// The pass-through's transactions fail.
     #[error("passing through: {0}")]
     Transaction(#[from] TransactionError),
-    /// There is no joiner to measure.
-    #[error(
-        "there is no joiner at {}; build it beside this program: `make bench-joiner` does (BUILD=release)",
-        .0.display()
-    )]
-    NoJoiner(PathBuf),
+    /// The joiner can't be measured.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
     /// The operating system refused something.
     #[error("{doing}")]
     System {
@@ -53,30 +50,6 @@ pub enum BenchError {
         doing: &'static str,
         /// What it says.
         source: io::Error,
-    },
-    /// The joiner ended before its work was done, or not as it should.
-    #[error("the joiner {when}: {status}; the end of its log, {}:\n{tail}", .log.display())]
-    JoinerEnded {
-        /// When it ended.
-        when: &'static str,
-        /// How.
-        status: ExitStatus,
-        /// Its log.
-        log: PathBuf,
-        /// The last lines of it.
-        tail: String,
-    },
-    /// The joiner does not get on, or does not end.
-    #[error("the joiner {what} for {after:?}; the end of its log, {}:\n{tail}", .log.display())]
-    JoinerStuck {
-        /// What is wrong.
-        what: String,
-        /// How long it was waited for.
-        after: Duration,
-        /// Its log.
-        log: PathBuf,
-        /// The last lines of it.
-        tail: String,
     },
     /// The pass-through gets no rows.
     #[error("passing through: no row came for {after:?}, after {rows} of {all}")]

@@ -46,13 +46,6 @@ pub(super) fn rates(samples: &[Sample], trips: u64) -> Option<Rates> {
     })
 }
 
-/// Trips joined so far, from the text that the joiner shows Prometheus.
-pub(super) fn joined(metrics: &str) -> Option<u64> {
-    let line =
-        metrics.lines().find_map(|line| line.strip_prefix("tripstream_joiner_joined_total "));
-    line?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,14 +81,5 @@ mod tests {
         let at_once = of(&[(500, 10)], 10).expect("complete");
         assert_eq!(at_once.steady, None);
         assert!((at_once.overall - 20.0).abs() < 1e-9, "{at_once:?}");
-    }
-
-    #[test]
-    fn the_counter_of_joined_trips_is_found_among_the_others() {
-        let metrics = "# TYPE tripstream_joiner_joined counter\n\
-            tripstream_joiner_joined_total_of_old 1\n\
-            tripstream_joiner_joined_total 12345\n# EOF\n";
-        assert_eq!(joined(metrics), Some(12_345));
-        assert_eq!(joined("# EOF\n"), None);
     }
 }

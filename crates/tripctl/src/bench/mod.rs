@@ -2,15 +2,14 @@
 //! that could be.
 //!
 //! A run has topics of its own (`plan`), fills them (`load`), starts the joiner as a process and watches
-//! it (`process`), lets rows pass through undecoded for comparison (`limit`), and removes all that it made.
+//! it (`joiner`), lets rows pass through undecoded for comparison (`limit`), and removes all that it made.
 
-mod environment;
 mod error;
+mod joiner;
 mod limit;
 mod load;
 mod measure;
 mod plan;
-mod process;
 mod report;
 mod usage;
 
@@ -28,7 +27,9 @@ pub use measure::Rates;
 pub use report::{Figures, Machine, Report};
 pub use usage::Usage;
 
+use crate::process;
 use crate::settings::Settings;
+use joiner::Joiner;
 use measure::Sample;
 use plan::Plan;
 
@@ -55,7 +56,7 @@ pub async fn run(
     options: Options,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
-    let binary = process::binary()?;
+    let binary = process::binary("joiner")?;
     let plan = Arc::new(Plan::new(settings, plan::unique_prefix(), options.trips)?);
     let outcome = measure(&plan, &binary, common, options, shutdown).await;
     clean_up(&plan).await;
@@ -79,7 +80,7 @@ async fn measure(
     .await?;
 
     info!("measuring the joiner");
-    let mut joiner = process::Joiner::start(binary, plan, common)?;
+    let mut joiner = Joiner::start(binary, plan, common)?;
     let samples = joiner.follow(plan.trips, shutdown).await?;
     let joined = figures(&samples, plan, joiner.usage());
     joiner.stop().await?;

@@ -1,4 +1,4 @@
-//! The tool on a real Kafka.
+//! The tool on Kafka: the dev stack, or the one that the environment names.
 #![allow(clippy::unwrap_used, reason = "what can't be set up fails the test")]
 
 mod rig;

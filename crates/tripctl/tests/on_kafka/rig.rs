@@ -1,4 +1,4 @@
-//! A pipeline of the test's own on a real Kafka, whose rows the test writes itself, the joiner's included.
+//! A pipeline of the test's own, whose rows the test writes itself, the joiner's included.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use avro_schemas::{Encoder, Record as AvroRecord, RegistryClient};
 use chrono::DateTime;
+use devstack::Addresses;
 use generator::Generator;
 use kafka::headers::{self, Origin};
 use kafka::partitioner::partition_for;
@@ -33,14 +34,12 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Topics with fresh names. `TRIPSTREAM_TEST_BOOTSTRAP` and `TRIPSTREAM_TEST_REGISTRY` say where; without them
-    /// it is what `make kafka-up` starts.
+    /// Topics with fresh names.
     pub(crate) async fn new() -> Self {
-        let or = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+        let Addresses { bootstrap_servers, registry_url } = Addresses::for_tests();
         let mut settings = Settings::default();
-        settings.kafka.bootstrap_servers = or("TRIPSTREAM_TEST_BOOTSTRAP", "localhost:9092");
-        settings.registry.url =
-            or("TRIPSTREAM_TEST_REGISTRY", "http://localhost:8081/apis/ccompat/v7");
+        settings.kafka.bootstrap_servers = bootstrap_servers;
+        settings.registry.url = registry_url;
         let prefix = format!("tripctl-test-{}", uuid::Uuid::new_v4());
         let topics = &mut settings.topics;
         let named = [

@@ -1,0 +1,106 @@
+//! The joiner as a process, watched from outside.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use service::{CommonArgs, Shutdown};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::BenchError;
+use super::measure::Sample;
+use super::plan::Plan;
+use super::usage::Usage;
+use crate::metrics::{Exposition, Scraper};
+use crate::process::{Group, Process, environment, free_addresses};
+
+/// How often the joiner is asked how many trips it has joined.
+const ASK: Duration = Duration::from_millis(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may join nothing.
+const STUCK: Duration = Duration::from_secs(60);
+/// How long it may take to end.
+const EXIT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A joiner that runs. Killed when dropped.
+pub(super) struct Joiner {
+    process: Process,
+    started: Instant,
+    metrics: String,
+    _group: Group,
+}
+
+impl Joiner {
+    /// Starts the joiner of `plan`. It finds the same files as we did, and then our settings above them.
+    pub(super) fn start(
+        binary: &Path,
+        plan: &Plan,
+        common: &CommonArgs,
+    ) -> Result<Self, BenchError> {
+        let [listen] = free_addresses().map_err(BenchError::system("looking for a free port"))?;
+        let log = std::env::temp_dir().join(format!("{}.log", plan.prefix));
+        let mut command = Command::new(binary);
+        let keys = [("joiner.listen", listen.to_string())];
+        environment::inherit(&mut command, &plan.settings, common, &keys);
+        let group = Group::new()?;
+        let started = Instant::now();
+        let process = Process::start("joiner", command, &log, &group)?;
+        Ok(Self { process, started, metrics: format!("http://{listen}/metrics"), _group: group })
+    }
+
+    /// Watches it until it has joined `trips` trips and committed them.
+    pub(super) async fn follow(
+        &mut self,
+        trips: u64,
+        shutdown: &Shutdown,
+    ) -> Result<Vec<Sample>, BenchError> {
+        let scraper = Scraper::new(ANSWER_TIMEOUT);
+        let mut samples: Vec<Sample> = Vec::new();
+        let mut last_news = Instant::now();
+        let mut ticks = interval(ASK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if shutdown.requested() {
+                return Err(BenchError::Interrupted);
+            }
+            self.process.ensure_running()?;
+            let seen = samples.last().map_or(0, |sample| sample.trips);
+            // Until it listens it can't be asked.
+            match scraper.metrics(&self.metrics).await.as_ref().and_then(joined) {
+                Some(joined) if joined > seen => {
+                    samples.push(Sample { at: self.started.elapsed(), trips: joined });
+                    last_news = Instant::now();
+                    if joined >= trips {
+                        return Ok(samples);
+                    }
+                }
+                _ if last_news.elapsed() > STUCK => {
+                    let what = format!("has joined {seen} of {trips} trips, and no more");
+                    return Err(self.process.stuck(what, STUCK).into());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What it has used so far.
+    pub(super) fn usage(&self) -> Usage {
+        Usage::of(&self.process.id().to_string())
+    }
+
+    /// Asks it to end, and waits until it has. Its log is not kept if all was well.
+    pub(super) async fn stop(mut self) -> Result<(), BenchError> {
+        self.process.terminate()?;
+        self.process.wait(EXIT_DEADLINE).await?;
+        // A log too many does no harm.
+        let _ = fs::remove_file(self.process.log());
+        Ok(())
+    }
+}
+
+/// Trips joined so far.
+fn joined(metrics: &Exposition) -> Option<u64> {
+    Some(metrics.sum("tripstream_joiner_joined_total", &[])? as u64)
+}
