@@ -9,20 +9,44 @@ BUILD ?= dev
 CONFIG ?= $(CURDIR)/config
 # More arguments for a run target's program: `make run-scheduler-loop ARGS="--duration 60s"`.
 ARGS ?=
+# How long the demo asks for trips: `make demo SECONDS=20`; without it, until Ctrl-C.
+SECONDS ?=
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 bin_dir = $(TARGET_DIR)/$(if $(filter dev,$(BUILD)),debug,$(BUILD))
 
 # All programs are built together: built one by one, each would want the libraries with its own set of features.
+build = cargo build --profile $(BUILD) --workspace --bins
+# With the default configuration, and no Kafka where it says, the dev stack is started in the background.
 # The program takes the shell's place, so that Ctrl-C reaches it alone.
 # $(call run,program,subcommand)
-run = cargo build --profile $(BUILD) --workspace --bins && \
+run = $(build) && \
+  deploy/devstack ensure "$(bin_dir)" "$(1)" --config-dir "$(CONFIG)" $(2) $(ARGS) && \
   exec "$(bin_dir)/$(1)" --config-dir "$(CONFIG)" $(2) $(ARGS)
 
-##@ Kafka
+##@ Start here
+
+.PHONY: demo
+demo: ## everything at once in this terminal; ends with every trip accounted for (SECONDS=20, else Ctrl-C)
+	@$(build) && \
+	  exec "$(bin_dir)/tripctl" --config-dir "$(CONFIG)" --log-format text demo $(if $(SECONDS),--seconds "$(SECONDS)") $(ARGS)
+
+##@ Kafka: the dev stack needs nothing but cargo, and starts by itself; or a real one
+
+.PHONY: devstack
+devstack: ## the dev stack on localhost:9092 and :8081, in this terminal
+	@$(build) && exec deploy/devstack run "$(bin_dir)" $(ARGS)
+
+.PHONY: stop
+stop: ## stop the dev stack that a run target has started; the data stays
+	@deploy/devstack down
+
+.PHONY: devstack-clean
+devstack-clean: ## delete the dev stack's data
+	@deploy/devstack clean
 
 .PHONY: kafka-up
-kafka-up: ## Kafka on localhost:9092, a registry on localhost:8081: by Docker, else on Java
+kafka-up: ## Apache Kafka on localhost:9092, a registry on localhost:8081: by Docker, else on Java
 	@deploy/kafka-up
 
 .PHONY: kafka-jvm-up
@@ -74,6 +98,11 @@ bench-joiner: BUILD = release
 bench-joiner: ## how fast is the joiner here? (ARGS="--trips 1000000 --json FILE")
 	@$(call run,tripctl,bench joiner)
 
+.PHONY: bench-devstack
+bench-devstack: ## how fast is the dev stack here, beside Apache Kafka?
+	@cargo build --release --package devstack --bins --example figures
+	@deploy/with-kafka "$(TARGET_DIR)/release/examples/figures"
+
 ##@ Develop
 
 .PHONY: build
@@ -81,17 +110,32 @@ build: ## build everything
 	cargo build --workspace --all-targets
 
 .PHONY: test
-test: ## all tests, with a Kafka of their own (ARGS="-p join" for less)
-	@cargo test --no-run $(or $(ARGS),--workspace)
-	@deploy/with-kafka cargo test $(or $(ARGS),--workspace)
+test: ## all tests, on the dev stack (ARGS="-p join" for less)
+	cargo test $(or $(ARGS),--workspace)
+
+# The tests that talk to Kafka: those of joiner and tripctl, producer-api, the dev stack's own, and all of e2e.
+KAFKA_TESTS := on_kafka kill api conformance $(basename $(notdir $(wildcard crates/e2e/tests/*.rs)))
+
+.PHONY: test-kafka
+test-kafka: ## those that talk to Kafka, on an Apache Kafka and a registry of their own
+	@cargo test --no-run --workspace
+	deploy/with-kafka cargo test $(or $(ARGS),--workspace $(addprefix --test ,$(KAFKA_TESTS)))
 
 .PHONY: test-python
 test-python: ## do Confluent's Python clients read our topics? (fetches them with pip)
 	@test -x .run/python/bin/python || python3 -m venv .run/python
 	@.run/python/bin/pip install --quiet --disable-pip-version-check "confluent-kafka[avro,schemaregistry]>=2.6,<3"
 	@cargo test --no-run --workspace
-	@TRIPSTREAM_TEST_PYTHON="$(CURDIR)/.run/python/bin/python" deploy/with-kafka \
+	@TRIPSTREAM_TEST_PYTHON="$(CURDIR)/.run/python/bin/python" \
 	  cargo test --workspace --test confluent_client -- --ignored
+
+.PHONY: test-clients
+test-clients: ## do Apache Kafka's own tools and Kafka Streams work on the dev stack? (Java 17, Maven)
+	@cargo build --package devstack --bins
+	@export DEVSTACK_DATA_DIR="$$(mktemp -d)" KAFKA_PORT=19092 REGISTRY_PORT=18081; \
+	  trap 'deploy/devstack down; rm -rf "$$DEVSTACK_DATA_DIR"' EXIT; \
+	  deploy/devstack up "$(TARGET_DIR)/debug" && \
+	  crates/devstack/clients/java-tools "127.0.0.1:$$KAFKA_PORT" $(ARGS)
 
 .PHONY: fmt
 fmt: ## format the code

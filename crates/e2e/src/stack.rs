@@ -1,10 +1,10 @@
 //! Which Kafka and registry the tests run on.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use avro_schemas::RegistryConfig;
+use devstack::{Addresses, DevStack};
 use kafka::KafkaConfig;
+
+use crate::jvm::Jvm;
 
 /// The addresses of a Kafka and a registry.
 #[derive(Debug, Clone)]
@@ -16,13 +16,10 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The one that `make test` started and named in the environment, else the one of `make kafka-up`.
+    /// The one that the environment names, else the dev stack that all tests of the process share.
     pub fn shared() -> Self {
-        let or = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
-        Self {
-            bootstrap: or("TRIPSTREAM_TEST_BOOTSTRAP", "localhost:9092"),
-            registry: or("TRIPSTREAM_TEST_REGISTRY", "http://localhost:8081/apis/ccompat/v7"),
-        }
+        let Addresses { bootstrap_servers, registry_url } = Addresses::for_tests();
+        Self { bootstrap: bootstrap_servers, registry: registry_url }
     }
 
     /// Section `[kafka]` for this stack.
@@ -36,22 +33,20 @@ impl Stack {
     }
 }
 
-/// A Kafka and a registry of the test's own, whose parts it may stop. Gone when dropped.
+/// A Kafka and a registry of the test's own, whose broker it may take away. Gone when dropped.
+///
+/// It is a dev stack, or, in a run against Apache Kafka on Java, one more of those.
 #[derive(Debug)]
 pub struct OwnStack {
     /// Its addresses.
     pub stack: Stack,
-    variables: Vec<(&'static str, String)>,
-    data: tempfile::TempDir,
+    kind: Kind,
 }
 
-/// A part of an [`OwnStack`].
-#[derive(Debug, Clone, Copy)]
-pub enum Part {
-    /// The broker.
-    Kafka,
-    /// The schema registry.
-    Registry,
+#[derive(Debug)]
+enum Kind {
+    Embedded(DevStack),
+    Jvm(Jvm),
 }
 
 impl OwnStack {
@@ -59,70 +54,31 @@ impl OwnStack {
     ///
     /// # Panics
     ///
-    /// If they don't start, with the script's own words.
+    /// If they don't start, with their own words.
     pub fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let [kafka, controller, registry] = free_ports();
-        let own = Self {
-            stack: Stack {
-                bootstrap: format!("127.0.0.1:{kafka}"),
-                registry: format!("http://127.0.0.1:{registry}/apis/ccompat/v7"),
-            },
-            variables: vec![
-                ("KAFKA_PORT", kafka.to_string()),
-                ("KAFKA_CONTROLLER_PORT", controller.to_string()),
-                ("REGISTRY_PORT", registry.to_string()),
-                ("KAFKA_DATA_DIR", data.path().display().to_string()),
-            ],
-            data,
-        };
-        own.script("up");
-        own
+        if Jvm::is_wanted() {
+            let jvm = Jvm::start();
+            return Self { stack: jvm.stack(), kind: Kind::Jvm(jvm) };
+        }
+        let devstack = DevStack::start(devstack::Options::default()).unwrap();
+        let stack =
+            Stack { bootstrap: devstack.bootstrap_servers(), registry: devstack.registry_url() };
+        Self { stack, kind: Kind::Embedded(devstack) }
     }
 
-    /// Stops one part; returns when it is gone.
-    pub fn stop(&self, part: Part) {
-        self.script(match part {
-            Part::Kafka => "stop-kafka",
-            Part::Registry => "stop-registry",
-        });
+    /// Takes the broker away; returns when it is gone.
+    pub fn stop_broker(&self) {
+        match &self.kind {
+            Kind::Embedded(devstack) => devstack.crash(),
+            Kind::Jvm(jvm) => jvm.stop_broker(),
+        }
     }
 
-    /// Starts one part again, on the same port with the same data; returns when it answers.
-    pub fn restart(&self, part: Part) {
-        self.script(match part {
-            Part::Kafka => "start-kafka",
-            Part::Registry => "start-registry",
-        });
+    /// Starts the broker again, on the same port with the same data; returns when it answers.
+    pub fn restart_broker(&self) {
+        match &self.kind {
+            Kind::Embedded(devstack) => devstack.restart(),
+            Kind::Jvm(jvm) => jvm.restart_broker(),
+        }
     }
-
-    fn script(&self, command: &str) {
-        let output = self.command(command).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "kafka-jvm {command}: {said}");
-    }
-
-    fn command(&self, command: &str) -> Command {
-        let mut script = Command::new(workspace().join("deploy/kafka-jvm"));
-        script.arg(command).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        script
-    }
-}
-
-impl Drop for OwnStack {
-    fn drop(&mut self) {
-        // A failure here must not hide the test's own; the data directory goes either way.
-        let _ = self.command("down").output();
-        let _ = self.data.path();
-    }
-}
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Ports that nobody listened on a moment ago, all different.
-fn free_ports() -> [u16; 3] {
-    let listeners = [0; 3].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }

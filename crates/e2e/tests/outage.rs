@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::outage::Wire;
 use e2e::pipeline::Pipeline;
 use e2e::rows::{Row, Writer, now_millis, trips};
-use e2e::stack::{OwnStack, Part, Stack};
+use e2e::stack::{OwnStack, Stack};
 use e2e::wait::eventually;
 use scheduler_loop::LoopSettings;
 use service::Context;
@@ -32,7 +32,7 @@ async fn a_broker_that_stops_in_mid_run_costs_answers_but_no_trip() {
     let load = tokio::spawn(scheduler_loop::run(load, scheduler.clone()));
     pipeline.joined(60).await;
 
-    own.stop(Part::Kafka);
+    own.stop_broker();
     api.not_ready().await;
     joiner.not_ready().await;
     // The API answers an error, within its time-out and a little.
@@ -41,7 +41,7 @@ async fn a_broker_that_stops_in_mid_run_costs_answers_but_no_trip() {
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     assert!([502, 503, 504].contains(&answer), "{answer}");
 
-    own.restart(Part::Kafka);
+    own.restart_broker();
     api.ready().await;
     joiner.ready().await;
     let what = "the API serves again";

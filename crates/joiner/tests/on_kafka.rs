@@ -1,5 +1,4 @@
-//! The service on a real Kafka: `TRIPSTREAM_TEST_BOOTSTRAP` and `TRIPSTREAM_TEST_REGISTRY` say where, `make kafka-up`
-//! starts one where these look by default.
+//! The service on Kafka: the dev stack, or the one that the environment names.
 
 // Clippy's exception for tests sees functions marked as tests only, and rustc takes the harness for a library.
 #![allow(clippy::unwrap_used, unreachable_pub)]

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use avro_schemas::{Encoder, Record, RecordType, RegistryClient, RegistryConfig, SchemaCache};
+use devstack::Addresses;
 use joiner::{JoinerConfig, JoinerError, Summary};
 use kafka::KafkaConfig;
 use kafka::topics::Wanted;
@@ -22,6 +23,11 @@ use service::Context;
 use tokio::task::JoinHandle;
 
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Kafka 4 is alone in refusing rows that are more than an hour ahead, and can be told not to.
+const ANY_TIME: (&str, &str) = ("message.timestamp.after.max.ms", "9223372036854775807");
+/// What the joiner gives its outputs.
+const LARGE: (&str, &str) = ("max.message.bytes", "4194304");
 
 pub struct Rig {
     pub config: JoinerConfig,
@@ -47,14 +53,14 @@ pub struct Running {
 }
 
 impl Rig {
-    /// Topics of the three inputs with these partition counts, empty; all others are the joiner's business.
+    /// Topics of the three inputs with these partition counts, empty, and the rejects; all others are the joiner's
+    /// business.
     pub async fn new(partitions: [Partition; 3]) -> Self {
-        let or = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+        let Addresses { bootstrap_servers, registry_url } = Addresses::for_tests();
         let prefix = format!("joiner-test-{}", uuid::Uuid::new_v4());
         let mut config = JoinerConfig::default();
-        config.kafka.bootstrap_servers = or("TRIPSTREAM_TEST_BOOTSTRAP", "localhost:9092");
-        config.registry.url =
-            or("TRIPSTREAM_TEST_REGISTRY", "http://localhost:8081/apis/ccompat/v7");
+        config.kafka.bootstrap_servers = bootstrap_servers;
+        config.registry.url = registry_url;
         let topics = &mut config.topics;
         let named = [
             &mut topics.trips,
@@ -75,8 +81,10 @@ impl Rig {
         config.joiner.instance_id = Some("test".to_owned());
         config.joiner.repartition_topic = format!("{prefix}-repartition");
         config.joiner.changelog_topic = format!("{prefix}-changelog");
-        let inputs = config.topics.inputs().map(Wanted::from);
-        kafka::topics::ensure(&config.kafka, &inputs).await.unwrap();
+        let inputs = config.topics.inputs().map(|topic| Wanted { topic, configs: &[ANY_TIME] });
+        let rejects = Wanted { topic: &config.topics.rejects, configs: &[ANY_TIME, LARGE] };
+        let wanted = [&inputs[..], &[rejects]].concat();
+        kafka::topics::ensure(&config.kafka, &wanted).await.unwrap();
         let registry = registry(&config.registry);
         let mut ids = HashMap::new();
         let types = [RecordType::Trip, RecordType::DriverEarning, RecordType::Rider];

@@ -1,7 +1,7 @@
-//! Joiners that are killed or paused at random moments, as processes, on a real Kafka: nothing lost, nothing twice.
+//! Joiners that are killed or paused at random moments, as processes: nothing lost, nothing twice.
 //!
-//! `TRIPSTREAM_TEST_BOOTSTRAP` and `TRIPSTREAM_TEST_REGISTRY` say where Kafka is. `TRIPSTREAM_TEST_KILLS` is how often
-//! the joiner is killed (5 if not set), `TRIPSTREAM_TEST_SEED` repeats the choices of a run, though not its timing.
+//! `TRIPSTREAM_TEST_KILLS` is how often the joiner is killed (5 if not set), `TRIPSTREAM_TEST_SEED` repeats the choices
+//! of a run, though not its timing.
 
 // Clippy's exception for tests sees functions marked as tests only, and rustc takes the harness for a library.
 // The seed and what a run has done are to be seen.

@@ -1,9 +1,9 @@
 //! Every endpoint with good and bad requests, against a Kafka that takes everything.
 
+use devstack::DevStack;
 use serde_json::{Value, json};
 
-use crate::delivery::{Mock, config_for};
-use crate::harness::{Api, JSON};
+use crate::harness::{Api, JSON, config_for, dev_stack};
 
 const TRIP_FIELDS: [&str; 8] = [
     "trip_id",
@@ -31,15 +31,15 @@ fn fields(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-async fn api() -> (Mock, Api) {
-    let mock = Mock::start();
-    let api = Api::ready(config_for(&mock)).await;
-    (mock, api)
+async fn api() -> (DevStack, Api) {
+    let stack = dev_stack();
+    let api = Api::ready(config_for(&stack)).await;
+    (stack, api)
 }
 
 #[tokio::test]
 async fn good_requests_are_answered_with_the_records_in_the_contracts_order() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     for (path, order) in [
         ("/api/generate-trip", &TRIP_FIELDS[..]),
         ("/api/generate-driver-earning", &DRIVER_FIELDS),
@@ -62,7 +62,7 @@ async fn good_requests_are_answered_with_the_records_in_the_contracts_order() {
 
 #[tokio::test]
 async fn given_fields_are_taken_over_and_others_drawn() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     let trip = json!({ "trip_id": "t", "pickup_location": "here\nthere", "mileage": null, "x": 1 });
     let trip = api.post("/api/generate-trip", &trip).await.json();
     assert_eq!((&trip["trip_id"], &trip["pickup_location"]), (&json!("t"), &json!("here\nthere")));
@@ -95,7 +95,7 @@ async fn given_fields_are_taken_over_and_others_drawn() {
 
 #[tokio::test]
 async fn as_many_trips_are_answered_as_were_asked_for() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     for number in [0, 1, 2, 100, 1_000] {
         let answer = api.trips(number).await;
         assert_eq!(answer.status, 200, "{number}");
@@ -114,7 +114,7 @@ async fn as_many_trips_are_answered_as_were_asked_for() {
 
 #[tokio::test]
 async fn bad_bodies_are_refused_in_fastapis_words() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     let trips = "/api/generate-multiple-trips";
     let rider = "/api/generate-rider";
     let whole = "Input should be a valid dictionary or object to extract fields from";
@@ -157,7 +157,7 @@ async fn bad_bodies_are_refused_in_fastapis_words() {
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_too_large() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     let body = |padding: usize| format!("{{\"x\":\"{}\"}}", "a".repeat(padding));
     let largest = api.ask("POST", "/api/generate-trip", Some(JSON), body(64 * 1024 - 8)).await;
     assert_eq!(largest.status, 200);
@@ -173,7 +173,7 @@ async fn a_body_beyond_the_limit_is_too_large() {
 
 #[tokio::test]
 async fn other_paths_and_methods_are_answered_as_fastapi_does() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     let not_found = json!({ "detail": "Not Found" });
     let wrong_method = json!({ "detail": "Method Not Allowed" });
     for (method, path, status, detail, allow) in [
@@ -205,7 +205,7 @@ async fn other_paths_and_methods_are_answered_as_fastapi_does() {
 
 #[tokio::test]
 async fn the_documentation_is_served() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     let document = api.ask("GET", "/openapi.json", None, "").await;
     assert_eq!((document.status, document.content_type.as_str()), (200, JSON));
     let document = document.json();
@@ -226,7 +226,7 @@ async fn the_documentation_is_served() {
 
 #[tokio::test]
 async fn requests_and_records_are_counted() {
-    let (_mock, api) = api().await;
+    let (_stack, api) = api().await;
     api.trips(5).await;
     api.ask("POST", "/api/generate-trip", Some(JSON), "[]").await;
     let requests = "tripstream_api_requests_total{route=";

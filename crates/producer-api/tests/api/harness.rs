@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use actix_web::{App, HttpResponse, HttpServer, web};
-use producer_api::{Error, ProducerApiConfig, Server};
+use avro_schemas::RegistryConfig;
+use devstack::{DevStack, Options};
+use kafka::KafkaConfig;
+use producer_api::{Error, ProducerApiConfig, ProducerConfig, Server};
 use reqwest::Client;
 use reqwest::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use serde_json::{Value, json};
@@ -14,6 +16,28 @@ use tokio::task::JoinHandle;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TRIPS: &str = "/api/generate-multiple-trips";
+
+/// A Kafka and a registry of the test's own, with which things may go wrong.
+pub(crate) fn dev_stack() -> DevStack {
+    DevStack::start(Options::default()).unwrap()
+}
+
+/// Settings for `stack`, with 1,000 trips a request and 1.5 s for a delivery.
+pub(crate) fn config_for(stack: &DevStack) -> ProducerApiConfig {
+    ProducerApiConfig {
+        kafka: KafkaConfig {
+            bootstrap_servers: stack.bootstrap_servers(),
+            ..KafkaConfig::default()
+        },
+        registry: RegistryConfig { url: stack.registry_url(), ..RegistryConfig::default() },
+        producer: ProducerConfig {
+            max_trips_per_request: 1_000,
+            delivery_timeout: Duration::from_millis(1_500),
+            ..ProducerConfig::default()
+        },
+        ..ProducerApiConfig::default()
+    }
+}
 
 /// A producer API that runs until it is told to stop.
 pub(crate) struct Api {
@@ -136,31 +160,5 @@ impl Api {
     pub(crate) async fn stop(self) -> Result<(), Error> {
         self.ctx.shutdown.trigger();
         self.end().await
-    }
-}
-
-/// A registry that gives every schema the same id and knows nothing else.
-pub(crate) struct StubRegistry {
-    pub(crate) url: String,
-}
-
-impl StubRegistry {
-    pub(crate) fn start() -> Self {
-        let app = || {
-            App::new()
-                .route(
-                    "/subjects/{subject}/versions",
-                    web::post().to(async || HttpResponse::Ok().json(json!({ "id": 7 }))),
-                )
-                .default_service(web::to(async || {
-                    let error = json!({ "error_code": 40403, "message": "Schema not found" });
-                    HttpResponse::NotFound().json(error)
-                }))
-        };
-        let server = HttpServer::new(app).workers(1).disable_signals();
-        let server = server.bind(("127.0.0.1", 0)).unwrap();
-        let url = format!("http://{}", server.addrs()[0]);
-        tokio::spawn(server.run());
-        Self { url }
     }
 }

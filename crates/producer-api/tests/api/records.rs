@@ -1,9 +1,10 @@
-//! What is in the topics after an answer: against a real Kafka and registry.
+//! What is in the topics after an answer: on the dev stack, or on the Kafka that the environment names.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use avro_schemas::{Record, RegistryClient, RegistryConfig, SchemaCache};
+use devstack::Addresses;
 use kafka::KafkaConfig;
 use kafka::partitioner::partition_for;
 use models::Side;
@@ -19,9 +20,9 @@ use crate::harness::{Api, DEADLINE};
 /// Unequal, so that a partition taken from the wrong topic's count shows.
 const PARTITIONS: [i32; 3] = [3, 5, 2];
 
-/// Settings for the Kafka that the environment names, else the one of `make kafka-up`, with topics of its own.
+/// Settings with topics of the test's own.
 fn config(seed: u64) -> ProducerApiConfig {
-    let or = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let Addresses { bootstrap_servers, registry_url } = Addresses::for_tests();
     let prefix = format!("producer-api-test-{:016x}", rand::random::<u64>());
     let mut topics = Topics::default();
     for (topic, partitions) in
@@ -30,14 +31,8 @@ fn config(seed: u64) -> ProducerApiConfig {
         *topic = Topic { name: format!("{prefix}-{}", topic.name), partitions, ..topic.clone() };
     }
     ProducerApiConfig {
-        kafka: KafkaConfig {
-            bootstrap_servers: or("TRIPSTREAM_TEST_BOOTSTRAP", "localhost:9092"),
-            ..KafkaConfig::default()
-        },
-        registry: RegistryConfig {
-            url: or("TRIPSTREAM_TEST_REGISTRY", "http://localhost:8081/apis/ccompat/v7"),
-            ..RegistryConfig::default()
-        },
+        kafka: KafkaConfig { bootstrap_servers, ..KafkaConfig::default() },
+        registry: RegistryConfig { url: registry_url, ..RegistryConfig::default() },
         topics,
         producer: ProducerConfig { seed: Some(seed), ..ProducerConfig::default() },
         ..ProducerApiConfig::default()

@@ -1,9 +1,9 @@
 //! Before Kafka and the registry are there.
 
+use devstack::{DevStack, Options};
 use serde_json::json;
 
-use crate::delivery::{Mock, config_for};
-use crate::harness::{Api, JSON};
+use crate::harness::{Api, JSON, config_for, dev_stack};
 
 /// An address where nobody listens.
 fn nowhere() -> String {
@@ -13,8 +13,8 @@ fn nowhere() -> String {
 
 #[tokio::test]
 async fn without_kafka_the_endpoints_say_so_and_the_service_lives() {
-    let mock = Mock::start();
-    let mut config = config_for(&mock);
+    let stack = dev_stack();
+    let mut config = config_for(&stack);
     config.kafka.bootstrap_servers = nowhere();
     let api = Api::start(config.clone());
 
@@ -37,7 +37,8 @@ async fn without_kafka_the_endpoints_say_so_and_the_service_lives() {
 
 #[tokio::test]
 async fn without_the_registry_the_endpoints_say_so() {
-    let mut config = config_for(&Mock::start());
+    let stack = dev_stack();
+    let mut config = config_for(&stack);
     config.registry.url = format!("http://{}", nowhere());
     let api = Api::start(config.clone());
     let answer = api.post("/api/generate-trip", &json!({})).await;
@@ -48,19 +49,15 @@ async fn without_the_registry_the_endpoints_say_so() {
 
 #[tokio::test]
 async fn a_registry_that_comes_later_is_found() {
-    let mock = Mock::start();
+    let stack = dev_stack();
     let registry = nowhere();
-    let mut config = config_for(&mock);
+    let mut config = config_for(&stack);
     config.registry.url = format!("http://{registry}");
     config.registry.retries = 0;
     let api = Api::start(config);
     assert_eq!(api.post("/api/generate-trip", &json!({})).await.status, 503);
-    let later = actix_web::HttpServer::new(|| {
-        actix_web::App::new().default_service(actix_web::web::to(async || {
-            actix_web::HttpResponse::Ok().json(json!({ "id": 3 }))
-        }))
-    });
-    tokio::spawn(later.workers(1).disable_signals().bind(registry).unwrap().run());
+    let options = Options { registry: registry.parse().unwrap(), ..Options::default() };
+    let _later = DevStack::start(options).unwrap();
     api.wait_for("/health/ready", 200).await;
     assert_eq!(api.post("/api/generate-trip", &json!({})).await.status, 200);
     api.stop().await.unwrap();
