@@ -28,9 +28,4 @@ impl Addresses {
             registry_url: or(REGISTRY, DevStack::registry_url),
         }
     }
-
-    /// Whether the tests run on a broker that the environment names, and not on the dev stack.
-    pub fn are_given() -> bool {
-        std::env::var_os(BOOTSTRAP).is_some()
-    }
 }

@@ -2,12 +2,11 @@
 //!
 //! # Where to look
 //!
-//! A request comes in through [`server.rs`], `connection.rs` and `wire/`, finds its function in `api/`, changes the state
+//! A request comes in through `server.rs`, `connection.rs` and `wire/`, finds its function in `api/`, changes the state
 //! that `broker.rs` guards, and is answered when `journal.rs` has made the change durable in `storage/`. What the state
 //! consists of are state machines without sockets, clocks or files: `log/` (a partition), `transactions.rs` and `group/`
 //! (the coordinators), `topics/`, and `registry/catalog.rs`.
-//!
-//! [`server.rs`]: DevStack
+//! [`DevStack`] puts them together and breaks them on demand.
 
 mod addresses;
 mod api;
