@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// What a line of figures has in it.
@@ -48,7 +49,7 @@ impl Demo {
     }
 
     /// Sends a signal once there are figures. Returns what it has written by its end, and the group of its programs.
-    fn signal(&mut self, signal: &str) -> (String, Group) {
+    fn signal(&mut self, signal: Signal) -> (String, Group) {
         let mut seen = String::new();
         let mut stdout = BufReader::new(self.child.stdout.take().unwrap());
         while !seen.lines().any(|line| line.contains(FIGURES)) {
@@ -57,8 +58,7 @@ impl Demo {
         let group = Group::of(self.temporary.path());
         // The dev stack, four services, and the one who watches over them.
         assert_eq!(group.members().len(), 6, "{:?}", group.members());
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
         stdout.read_to_string(&mut seen).unwrap();
         (seen, group)
     }
@@ -131,7 +131,7 @@ fn every_trip_is_accounted_for_whatever_other_kafka_is_configured() {
 #[test]
 fn ctrl_c_ends_it_with_a_verdict_too() {
     let mut demo = Demo::start(&[], &[]);
-    let (stdout, group) = demo.signal("-INT");
+    let (stdout, group) = demo.signal(Signal::INT);
     let Ended { status, stdout, stderr, left } = demo.end(stdout);
     assert!(status.success(), "{status}\n{stdout}\n{stderr}");
     assert!(stdout.contains("every trip is accounted for"), "{stdout}");
@@ -142,7 +142,7 @@ fn ctrl_c_ends_it_with_a_verdict_too() {
 #[test]
 fn no_service_outlives_a_demo_that_is_killed() {
     let mut demo = Demo::start(&[], &[]);
-    let (_, group) = demo.signal("-KILL");
+    let (_, group) = demo.signal(Signal::KILL);
     let end = Instant::now() + Duration::from_secs(10);
     while !group.members().is_empty() {
         assert!(Instant::now() < end, "{:?}", group.members());

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
 pub use error::ProcessError;
@@ -92,8 +93,8 @@ impl Process {
     pub(crate) fn terminate(&mut self) -> Result<(), ProcessError> {
         self.ensure_running()?;
         // Its number is not anyone else's before it has been waited for.
-        let sent = Command::new("kill").arg("-TERM").arg(self.id().to_string()).status();
-        sent.map(drop).map_err(ProcessError::system("sending SIGTERM to", self.name))
+        let sent = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        sent.map_err(|errno| ProcessError::system("sending SIGTERM to", self.name)(errno.into()))
     }
 
     /// Waits until it has ended, after [`Process::terminate`].
