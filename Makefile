@@ -9,6 +9,8 @@ BUILD ?= dev
 CONFIG ?= $(CURDIR)/config
 # More arguments for a run target's program: `make run-scheduler-loop ARGS="--duration 60s"`.
 ARGS ?=
+# How often `make chaos` lets everything go wrong.
+RUNS ?= 20
 # How long the demo asks for trips: `make demo SECONDS=20`; without it, until Ctrl-C.
 SECONDS ?=
 
@@ -115,6 +117,10 @@ test: ## all tests, on the dev stack (ARGS="-p join" for less)
 
 # The tests that talk to Kafka: those of joiner and tripctl, producer-api, the dev stack's own, and all of e2e.
 KAFKA_TESTS := on_kafka kill api conformance $(basename $(notdir $(wildcard crates/e2e/tests/*.rs)))
+
+.PHONY: chaos
+chaos: ## everything goes wrong for the joiner, RUNS times: does each row still have its one fate? (RUNS=1000)
+	TRIPSTREAM_TEST_RUNS=$(RUNS) cargo test -p joiner --test chaos -- --nocapture --test-threads 1
 
 .PHONY: test-kafka
 test-kafka: ## those that talk to Kafka, on an Apache Kafka and a registry of their own

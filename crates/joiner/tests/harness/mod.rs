@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each file of tests uses its part")]
 
+pub mod process;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,6 +17,7 @@ use models::records::{DriverEarning, Rider, Trip};
 use models::topics::Topic;
 use models::{Partition, Side};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers, Message};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -23,6 +26,9 @@ use service::Context;
 use tokio::task::JoinHandle;
 
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The longest pause before a broker that went down is tried again, in ms.
+const SOON: &str = "200";
 
 /// Kafka 4 is alone in refusing rows that are more than an hour ahead, and can be told not to.
 const ANY_TIME: (&str, &str) = ("message.timestamp.after.max.ms", "9223372036854775807");
@@ -56,7 +62,12 @@ impl Rig {
     /// Topics of the three inputs with these partition counts, empty, and the rejects; all others are the joiner's
     /// business.
     pub async fn new(partitions: [Partition; 3]) -> Self {
-        let Addresses { bootstrap_servers, registry_url } = Addresses::for_tests();
+        Self::on(Addresses::for_tests(), partitions).await
+    }
+
+    /// The same on a Kafka that the test has chosen.
+    pub async fn on(addresses: Addresses, partitions: [Partition; 3]) -> Self {
+        let Addresses { bootstrap_servers, registry_url } = addresses;
         let prefix = format!("joiner-test-{}", uuid::Uuid::new_v4());
         let mut config = JoinerConfig::default();
         config.kafka.bootstrap_servers = bootstrap_servers;
@@ -230,7 +241,9 @@ fn registry(config: &RegistryConfig) -> SchemaCache {
 
 fn producer(config: &KafkaConfig) -> FutureProducer {
     let mut client = config.client().unwrap();
-    client.set("acks", "all").set("linger.ms", "5");
+    // A row is there once, even if the broker goes down while it is written.
+    client.set("enable.idempotence", "true").set("linger.ms", "5");
+    client.set("reconnect.backoff.max.ms", SOON);
     // Large rows get past the topics' limit when they are small while compressed.
     client.set("message.max.bytes", "10000000").set("compression.type", "zstd");
     client.create().unwrap()
@@ -240,24 +253,41 @@ fn consumer(kafka: &KafkaConfig) -> BaseConsumer {
     let mut client = kafka.client().unwrap();
     client.set("group.id", "joiner-test-reader").set("enable.auto.commit", "false");
     client.set("enable.partition.eof", "true").set("isolation.level", "read_committed");
+    client.set("reconnect.backoff.max.ms", SOON);
+    // The end of a partition is told by an empty answer, for which the broker waits as long.
+    client.set("fetch.wait.max.ms", "10");
     client.create().unwrap()
 }
 
 fn committed_end(kafka: &KafkaConfig, topic: &str) -> i64 {
     let consumer = consumer(kafka);
-    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
-    let partitions = metadata.topics()[0].partitions().iter();
+    let partitions = partitions(&consumer, topic).into_iter();
     // A partition that was made a moment ago may have no leader yet, and nothing in it.
     let end =
         |partition| consumer.fetch_watermarks(topic, partition, DEADLINE).map_or(0, |(_, end)| end);
-    partitions.map(|partition| end(partition.id())).sum()
+    partitions.map(end).sum()
+}
+
+/// The partitions of a topic, none if it is not there yet. Asks again if the broker goes down meanwhile.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<Partition> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        match consumer.fetch_metadata(Some(topic), DEADLINE) {
+            Ok(metadata) => {
+                return metadata.topics()[0]
+                    .partitions()
+                    .iter()
+                    .map(MetadataPartition::id)
+                    .collect();
+            }
+            Err(error) => assert!(Instant::now() < end, "{topic} can't be asked for: {error}"),
+        }
+    }
 }
 
 fn read(kafka: &KafkaConfig, topic: &str) -> Vec<Row> {
     let consumer = consumer(kafka);
-    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
-    let mut unread: Vec<i32> =
-        metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect();
+    let mut unread = partitions(&consumer, topic);
     let mut assignment = TopicPartitionList::new();
     for &partition in &unread {
         assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
@@ -281,12 +311,24 @@ fn read(kafka: &KafkaConfig, topic: &str) -> Vec<Row> {
                     partition: message.partition(),
                 });
             }
-            Some(Err(rdkafka::error::KafkaError::PartitionEOF(partition))) => {
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
                 unread.retain(|&unread| unread != partition);
             }
+            // librdkafka connects again by itself.
+            Some(Err(error)) if is_connection_lost(&error) => {}
             Some(Err(error)) => panic!("{error}"),
             None => {}
         }
     }
     rows
+}
+
+fn is_connection_lost(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
+    matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure))
+}
+
+/// A number out of the environment.
+pub fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
 }

@@ -9,23 +9,18 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
-mod process;
 mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Rig, eventually};
-use process::{Logs, Process};
+use harness::process::{Logs, Process};
+use harness::{Rig, eventually, from_env};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use traffic::{PARTITIONS, Story, Traffic, assert_one_fate_each};
 
 const KILLS: u64 = 5;
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap())
-}
 
 fn seed() -> u64 {
     let seed = from_env("TRIPSTREAM_TEST_SEED").unwrap_or_else(rand::random);
@@ -40,6 +35,12 @@ async fn rig() -> Rig {
     rig.config.joiner.grace = Duration::from_millis(500);
     rig.config.joiner.idle = Duration::from_secs(2);
     rig
+}
+
+fn logs(rig: &Rig) -> Logs {
+    let logs = Logs::new(&rig.config);
+    println!("the joiners log to {}", logs.dir().display());
+    logs
 }
 
 /// Returns when trips were joined that were not when it was called.
@@ -77,7 +78,7 @@ async fn a_joiner_that_is_killed_again_and_again_joins_each_trip_once() {
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let rig = Arc::new(rig().await);
-    let mut logs = Logs::new(&rig.config);
+    let mut logs = logs(&rig);
     let traffic = Traffic::start(Arc::clone(&rig), seed);
     // Creates the topics.
     let mut joiner = Process::start(&rig.config, &mut logs);
@@ -114,7 +115,7 @@ async fn a_joiner_that_was_paused_until_its_partitions_were_given_away_writes_no
     rig.config.joiner.instance_id = None;
     rig.config.kafka.properties = [("session.timeout.ms", "6000")].into_iter().collect();
     let rig = Arc::new(rig);
-    let mut logs = Logs::new(&rig.config);
+    let mut logs = logs(&rig);
     let traffic = Traffic::start(Arc::clone(&rig), seed);
     let joiners = [0, 1].map(|_| Process::start(&rig.config, &mut logs));
     eventually("there are outputs", || async {

@@ -22,8 +22,11 @@ impl Logs {
     pub fn new(config: &JoinerConfig) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&config.joiner.group_id);
         std::fs::create_dir_all(&dir).unwrap();
-        println!("the joiners log to {}", dir.display());
         Self { dir, count: 0 }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn next(&mut self) -> File {
@@ -99,6 +102,7 @@ fn settings(config: &JoinerConfig) -> Vec<String> {
     let ms = |time: Duration| format!("{}ms", time.as_millis());
     let mut settings: Vec<(String, String)> = [
         ("kafka.bootstrap_servers", kafka.bootstrap_servers.clone()),
+        ("kafka.client_id", kafka.client_id.clone()),
         ("registry.url", registry.url.clone()),
         ("topics.trips.name", topics.trips.name.clone()),
         ("topics.drivers.name", topics.drivers.name.clone()),
@@ -115,6 +119,8 @@ fn settings(config: &JoinerConfig) -> Vec<String> {
         ("joiner.window", ms(joiner.window)),
         ("joiner.grace", ms(joiner.grace)),
         ("joiner.idle", ms(joiner.idle)),
+        ("joiner.commit_interval", ms(joiner.commit_interval)),
+        ("joiner.duplicates", format!("{:?}", joiner.duplicates).to_lowercase()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
