@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use models::Side;
+
 use crate::decode::{DecodeError, WriterSchema};
 use crate::record::{Record, RecordType};
 use crate::registry::{RegistryClient, RegistryError};
+use crate::row::EncodedRow;
 use crate::wire::{SchemaId, frame};
 
 /// Schemas by id. What was found is kept for good (an id never changes its meaning); what was not found, or
@@ -90,6 +93,24 @@ impl SchemaCache {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match known.get(&id) {
             Some(schema) => schema.decode(datum).map(Decoded::Record),
+            None => Ok(Decoded::NeedsSchema(id)),
+        }
+    }
+
+    /// Reads a framed value as a row of `side` with what is known. Never waits for the network.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the row is at fault.
+    pub fn row<'v>(
+        &self,
+        side: Side,
+        value: &'v [u8],
+    ) -> Result<Decoded<EncodedRow<'v>>, DecodeError> {
+        let (id, datum) = frame(value)?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&id) {
+            Some(schema) => schema.row(side, datum).map(Decoded::Record),
             None => Ok(Decoded::NeedsSchema(id)),
         }
     }

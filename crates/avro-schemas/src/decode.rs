@@ -143,6 +143,11 @@ impl WriterSchema {
         }
     }
 
+    /// Whether it writes the same bytes as our own schema of `record`.
+    pub(crate) fn is_own(&self, record: RecordType) -> bool {
+        matches!(&self.plan, Plan::Same(own) if *own == record)
+    }
+
     /// Reads `datum`, all of it, as a `T`.
     ///
     /// # Errors

@@ -3,8 +3,11 @@
 mod cache;
 mod decode;
 mod encode;
+mod fields;
 mod record;
 pub mod registry;
+mod row;
+pub mod splice;
 mod wire;
 
 pub use cache::{Decoded, ReadError, SchemaCache};
@@ -12,4 +15,5 @@ pub use decode::{DecodeError, WriterSchema};
 pub use encode::{EncodeError, Encoder};
 pub use record::{Record, RecordType};
 pub use registry::{RegistryClient, RegistryConfig, RegistryError};
+pub use row::{EncodedRow, record_of};
 pub use wire::{FrameError, HEADER_BYTES, SchemaId, frame};

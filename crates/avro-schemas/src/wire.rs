@@ -26,7 +26,7 @@ impl SchemaId {
     }
 
     /// What stands in front of a datum that was written with this schema.
-    pub(crate) const fn header(self) -> [u8; HEADER_BYTES] {
+    pub const fn header(self) -> [u8; HEADER_BYTES] {
         let [a, b, c, d] = self.0.to_be_bytes();
         [MAGIC, a, b, c, d]
     }

@@ -9,7 +9,7 @@ use service::Context;
 use crate::cleaner::Cleaner;
 use crate::config::JoinerConfig;
 use crate::metrics::Metrics;
-use crate::outputs::Encoders;
+use crate::outputs::OutputSchemas;
 use crate::report::Report;
 use crate::schemas::Schemas;
 use crate::topology::Topology;
@@ -20,7 +20,7 @@ pub(crate) struct Environment {
     pub(crate) rules: join::Config,
     pub(crate) topology: Topology,
     pub(crate) schemas: Schemas,
-    pub(crate) encoders: Encoders,
+    pub(crate) output_schemas: OutputSchemas,
     pub(crate) transactional_id: String,
     pub(crate) metrics: Metrics,
     pub(crate) report: Report,

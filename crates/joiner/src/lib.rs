@@ -46,7 +46,7 @@ pub use topology::TopologyError;
 use cleaner::Cleaner;
 use environment::Environment;
 use metrics::Metrics;
-use outputs::Encoders;
+use outputs::OutputSchemas;
 use report::Report;
 use schemas::Schemas;
 
@@ -90,7 +90,7 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
         return Ok(Summary::default());
     };
     let cache = Arc::new(SchemaCache::new(client));
-    let Some(encoders) = register(&cache, &config, &ctx).await? else {
+    let Some(output_schemas) = register(&cache, &config, &ctx).await? else {
         return Ok(Summary::default());
     };
     let cleaner = Cleaner::default();
@@ -103,7 +103,7 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
         report: Report::new(),
         config,
         topology,
-        encoders,
+        output_schemas,
         cleaner,
         ctx,
         kafka_reachable,
@@ -134,11 +134,11 @@ async fn register(
     cache: &SchemaCache,
     config: &JoinerConfig,
     ctx: &Context,
-) -> Result<Option<Encoders>, RegistryError> {
+) -> Result<Option<OutputSchemas>, RegistryError> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match Encoders::register(cache, &config.topics).await {
-            Ok(encoders) => return Ok(Some(encoders)),
+        match OutputSchemas::register(cache, &config.topics).await {
+            Ok(output_schemas) => return Ok(Some(output_schemas)),
             Err(error) if error.is_outage() => {
                 warn!(%error, "the registry does not take our schemas; asking again");
                 ctx.health.set("registry", Err(error.to_string()));

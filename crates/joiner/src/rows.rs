@@ -1,8 +1,6 @@
 //! From a Kafka record to a row of the join, or to the reason why it is none (rule 7).
 
-use std::sync::Arc;
-
-use avro_schemas::{DecodeError, Decoded, Record, SchemaId};
+use avro_schemas::{DecodeError, Decoded, SchemaId};
 use join::{Origin, Row};
 use models::{EventTime, Partition, Side, TripId};
 use rdkafka::Message;
@@ -80,44 +78,21 @@ pub(crate) fn read(
         let message = format!("the row has {} bytes, more than {MAX_ROW_BYTES}", value.len());
         return Reading::Faulty(Fault { reason: Reason::TooLarge, message });
     }
-    let decoded = match side {
-        Side::Trip => {
-            decode(value, schemas, |trip: &models::records::Trip| &trip.trip_id, Payload::Trip)
-        }
-        Side::Driver => decode(
-            value,
-            schemas,
-            |driver: &models::records::DriverEarning| &driver.trip_id,
-            Payload::Driver,
-        ),
-        Side::Rider => {
-            decode(value, schemas, |rider: &models::records::Rider| &rider.trip_id, Payload::Rider)
-        }
-    };
-    let (trip_id, payload) = match decoded {
-        Ok(Decoded::Record(found)) => found,
+    let row = match schemas.row(side, value) {
+        Ok(Decoded::Record(row)) => row,
         Ok(Decoded::NeedsSchema(id)) => return Reading::NeedsSchema(id),
-        Err(fault) => return Reading::Faulty(fault),
+        Err(error) => return Reading::Faulty(fault(&error)),
     };
+    let trip_id = match TripId::new(&*row.trip_id) {
+        Ok(trip_id) => trip_id,
+        Err(error) => {
+            let message = error.to_string();
+            return Reading::Faulty(Fault { reason: Reason::EmptyTripId, message });
+        }
+    };
+    let payload = Payload::new(&row.datum);
     let ts = incoming.timestamp_ms.map(EventTime::from_millis);
     Reading::Row(Row { trip_id, side, ts, payload, origin })
-}
-
-fn decode<T: Record>(
-    value: &[u8],
-    schemas: &Schemas,
-    trip_id: impl FnOnce(&T) -> &String,
-    payload: impl FnOnce(Arc<T>) -> Payload,
-) -> Result<Decoded<(TripId, Payload)>, Fault> {
-    let record = match schemas.decode::<T>(value) {
-        Ok(Decoded::Record(record)) => record,
-        Ok(Decoded::NeedsSchema(id)) => return Ok(Decoded::NeedsSchema(id)),
-        Err(error) => return Err(fault(&error)),
-    };
-    match TripId::new(trip_id(&record).as_str()) {
-        Ok(id) => Ok(Decoded::Record((id, payload(Arc::new(record))))),
-        Err(error) => Err(Fault { reason: Reason::EmptyTripId, message: error.to_string() }),
-    }
 }
 
 /// The fault of a row whose schema the registry doesn't have.

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use avro_schemas::{DecodeError, Decoded, Record, RegistryError, SchemaCache, SchemaId};
+use avro_schemas::{DecodeError, Decoded, EncodedRow, RegistryError, SchemaCache, SchemaId};
+use models::Side;
 use service::Context;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-/// Decodes with the schemas that are known, and fetches others in the background.
+/// Reads rows with the schemas that are known, and fetches others in the background.
 #[derive(Clone)]
 pub(crate) struct Schemas {
     cache: Arc<SchemaCache>,
@@ -43,9 +44,13 @@ impl Schemas {
         Self { cache, asked: Arc::default(), runtime, ctx }
     }
 
-    /// Decodes a value with what is known.
-    pub(crate) fn decode<T: Record>(&self, value: &[u8]) -> Result<Decoded<T>, DecodeError> {
-        self.cache.decode(value)
+    /// Reads a row of `side` with what is known.
+    pub(crate) fn row<'v>(
+        &self,
+        side: Side,
+        value: &'v [u8],
+    ) -> Result<Decoded<EncodedRow<'v>>, DecodeError> {
+        self.cache.row(side, value)
     }
 
     /// What became of the question for `id`. Starts to ask if nobody has; an answer "missing" is given once, and

@@ -109,7 +109,7 @@ impl<'e> Session<'e> {
             schemas: &env.schemas,
             connector: &section.group_id,
             transactions,
-            outputs: Outputs::new(env.encoders, &env.topology),
+            outputs: Outputs::new(env.output_schemas, &env.topology),
             tasks: (0..env.topology.tasks()).map(|_| None).collect(),
             tally: crate::tally::Tally::default(),
             decisions: Vec::new(),

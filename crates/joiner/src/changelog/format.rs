@@ -6,9 +6,7 @@
 //! Kafka. Rows are framed Avro of our own schemas: a release that changes those must raise [`FORM`] and still
 //! read the older one.
 
-use std::sync::Arc;
-
-use avro_schemas::{DecodeError, Encoder, Record, SchemaId, WriterSchema, frame};
+use avro_schemas::{DecodeError, SchemaId, WriterSchema, frame, record_of};
 use join::{Changes, EntryState, Held, Span, TripState};
 use models::{EmptyTripId, EventTime, Side, TripId};
 
@@ -91,9 +89,13 @@ pub(super) fn decode(record: &[u8]) -> Result<(bool, Changes<Payload>), FormatEr
     Ok((resets, Changes { standing, trips }))
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    let len = u32::try_from(bytes.len()).expect("a record of Kafka is far below 4 GiB");
+fn put_len(out: &mut Vec<u8>, len: usize) {
+    let len = u32::try_from(len).expect("a record of Kafka is far below 4 GiB");
     out.extend_from_slice(&len.to_be_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_len(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
@@ -129,20 +131,10 @@ fn put_row(out: &mut Vec<u8>, row: Option<&Held<Payload>>) {
     let Some(Held { ts, payload }) = row else { return out.push(0) };
     out.push(1);
     put_time(out, *ts);
-    let start = out.len();
-    put_bytes(out, &[]);
-    match payload {
-        Payload::Trip(trip) => put_record(out, &**trip),
-        Payload::Driver(driver) => put_record(out, &**driver),
-        Payload::Rider(rider) => put_record(out, &**rider),
-    }
-    let len = u32::try_from(out.len() - start - 4).expect("a row came out of one Kafka record");
-    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
-}
-
-fn put_record<T: Record>(out: &mut Vec<u8>, record: &T) {
-    let encoded = Encoder::new(OWN_SCHEMA).encode(record, out);
-    encoded.expect("our records can be written with our schemas");
+    let header = OWN_SCHEMA.header();
+    put_len(out, header.len() + payload.datum().len());
+    out.extend_from_slice(&header);
+    out.extend_from_slice(payload.datum());
 }
 
 fn take<'b>(rest: &mut &'b [u8], count: usize) -> Result<&'b [u8], FormatError> {
@@ -196,22 +188,14 @@ fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<Held<Payload>>, Forma
         return Ok(None);
     }
     let ts = take_time(rest)?;
-    let value = take_bytes(rest)?;
-    let payload = match side {
-        Side::Trip => Payload::Trip(Arc::new(take_record(value)?)),
-        Side::Driver => Payload::Driver(Arc::new(take_record(value)?)),
-        Side::Rider => Payload::Rider(Arc::new(take_record(value)?)),
-    };
-    Ok(Some(Held { ts, payload }))
-}
-
-fn take_record<T: Record>(value: &[u8]) -> Result<T, DecodeError> {
-    let (id, datum) = frame(value)?;
-    WriterSchema::own(id, T::TYPE).decode(datum)
+    let (_, datum) = frame(take_bytes(rest)?).map_err(DecodeError::from)?;
+    let row = WriterSchema::own(OWN_SCHEMA, record_of(side)).row(side, datum)?;
+    Ok(Some(Held { ts, payload: Payload::new(&row.datum) }))
 }
 
 #[cfg(test)]
 mod tests {
+    use avro_schemas::{Encoder, Record};
     use join::{Counters, InputMark, Mark, Standing};
     use models::records::{DriverEarning, Rider, Trip};
 
@@ -221,6 +205,12 @@ mod tests {
         EventTime::from_millis(ms)
     }
 
+    fn payload<T: Record>(record: &T) -> Payload {
+        let mut value = Vec::new();
+        Encoder::new(OWN_SCHEMA).encode(record, &mut value).expect("valid");
+        Payload::new(frame(&value).expect("framed").1)
+    }
+
     fn changes(trips: usize) -> Changes<Payload> {
         let trip =
             Trip { trip_id: "t".to_owned(), start_time: Some("now".to_owned()), ..Trip::default() };
@@ -228,13 +218,9 @@ mod tests {
         let driver = DriverEarning { earnings_from_trip: 1.5, ..DriverEarning::default() };
         let held = |ms, payload| Some(Held { ts: time(ms), payload });
         let entries = vec![
-            EntryState::Open([held(5, Payload::Trip(Arc::new(trip))), None, None]),
+            EntryState::Open([held(5, payload(&trip)), None, None]),
             EntryState::Joined(Span { first: time(1), last: time(2) }),
-            EntryState::Open([
-                None,
-                held(6, Payload::Driver(Arc::new(driver))),
-                held(7, Payload::Rider(Arc::new(rider))),
-            ]),
+            EntryState::Open([None, held(6, payload(&driver)), held(7, payload(&rider))]),
             EntryState::Unmatched(Span { first: EventTime::MIN, last: time(3) }),
         ];
         let state = |n| TripState {
