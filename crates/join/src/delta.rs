@@ -8,7 +8,7 @@
 use models::{EventTime, Partition, TripId};
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Held, Span};
+use crate::entry::{Closed, Entry, Held, Outcome, Slots, Span};
 use crate::watermark::{InputMark, Mark};
 use crate::{Counters, Payload};
 
@@ -62,6 +62,17 @@ pub struct TripState<P> {
     pub entries: Vec<EntryState<P>>,
 }
 
+impl<P: Clone> From<TripRef<'_, P>> for TripState<P> {
+    fn from(trip: TripRef<'_, P>) -> Self {
+        let entries = trip.entries().map(|entry| match entry {
+            EntryRef::Open(rows) => EntryState::Open(rows.map(Option::<&Held<P>>::cloned)),
+            EntryRef::Joined(span) => EntryState::Joined(span),
+            EntryRef::Unmatched(span) => EntryState::Unmatched(span),
+        });
+        Self { trip_id: trip.trip_id.clone(), entries: entries.collect() }
+    }
+}
+
 impl<P: Payload> TripState<P> {
     /// About how many bytes it takes in a compact binary encoding: a measure for cutting a long
     /// list of trips into records.
@@ -86,6 +97,50 @@ pub enum EntryState<P> {
     Joined(Span),
     /// It was decided incomplete.
     Unmatched(Span),
+}
+
+/// One trip in the state where it stands: what a [`TripState`] says, without a copy.
+#[derive(Debug)]
+pub struct TripRef<'t, P> {
+    trip_id: &'t TripId,
+    entries: &'t [Entry],
+    open: &'t Slots<P>,
+}
+
+/// One entry of a [`TripRef`]: what an [`EntryState`] says.
+#[derive(Debug)]
+pub enum EntryRef<'t, P> {
+    /// It waits; these rows it has, in the order of [`Side::ALL`](models::Side::ALL). One or two.
+    Open([Option<&'t Held<P>>; 3]),
+    /// It was joined.
+    Joined(Span),
+    /// It was decided incomplete.
+    Unmatched(Span),
+}
+
+impl<'t, P> TripRef<'t, P> {
+    pub(crate) const fn new(trip_id: &'t TripId, entries: &'t [Entry], open: &'t Slots<P>) -> Self {
+        Self { trip_id, entries, open }
+    }
+
+    /// The trip.
+    pub const fn trip_id(&self) -> &'t TripId {
+        self.trip_id
+    }
+
+    /// Its entries, in the order in which they were opened; none if it is gone.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = EntryRef<'t, P>> + use<'t, P> {
+        let open = self.open;
+        self.entries.iter().map(move |entry| match entry {
+            Entry::Open(slot) => {
+                EntryRef::Open(open.get(*slot).rows.each_ref().map(Option::as_ref))
+            }
+            Entry::Closed(Closed { span, outcome: Outcome::Joined }) => EntryRef::Joined(*span),
+            Entry::Closed(Closed { span, outcome: Outcome::Unmatched }) => {
+                EntryRef::Unmatched(*span)
+            }
+        })
+    }
 }
 
 /// Why a changelog can't be taken for the state of this task.

@@ -2,6 +2,9 @@
 
 use models::{EventTime, Side, TripId};
 use serde::{Deserialize, Serialize};
+use slab::Slab;
+
+use crate::index::TripKey;
 
 /// The event times between the earliest and the latest row of an entry, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,7 @@ pub struct Held<P> {
 #[derive(Debug)]
 pub(crate) struct Open<P> {
     pub(crate) trip_id: TripId,
+    pub(crate) trip: TripKey,
     pub(crate) span: Span,
     pub(crate) rows: [Option<Held<P>>; 3],
 }
@@ -77,8 +81,11 @@ pub(crate) enum Entry {
 }
 
 /// The entries of one trip, in the order in which they were opened. Nearly always there is one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Entries {
+    /// A trip that is about to get its first entry, or to go.
+    #[default]
+    None,
     One(Entry),
     Many(Vec<Entry>),
 }
@@ -86,6 +93,7 @@ pub(crate) enum Entries {
 impl Entries {
     pub(crate) fn as_slice(&self) -> &[Entry] {
         match self {
+            Self::None => &[],
             Self::One(entry) => std::slice::from_ref(entry),
             Self::Many(entries) => entries,
         }
@@ -93,6 +101,7 @@ impl Entries {
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [Entry] {
         match self {
+            Self::None => &mut [],
             Self::One(entry) => std::slice::from_mut(entry),
             Self::Many(entries) => entries,
         }
@@ -100,22 +109,21 @@ impl Entries {
 
     pub(crate) fn push(&mut self, entry: Entry) {
         match self {
+            Self::None => *self = Self::One(entry),
             Self::One(first) => *self = Self::Many(vec![*first, entry]),
             Self::Many(entries) => entries.push(entry),
         }
     }
 
-    /// Takes out the entry at `index`; false if it was the only one and stays for the caller to
-    /// drop with the trip.
-    pub(crate) fn remove(&mut self, index: usize) -> bool {
+    /// Takes out the entry at `index`.
+    pub(crate) fn remove(&mut self, index: usize) {
         match self {
-            Self::One(_) => false,
+            Self::None | Self::One(_) => *self = Self::None,
             Self::Many(entries) => {
                 entries.remove(index);
                 if let [last] = entries[..] {
                     *self = Self::One(last);
                 }
-                true
             }
         }
     }
@@ -123,42 +131,31 @@ impl Entries {
 
 /// The open entries, each in a slot that is used again once it is free.
 #[derive(Debug)]
-pub(crate) struct Slots<P> {
-    slots: Vec<Option<Open<P>>>,
-    free: Vec<Slot>,
-}
+pub(crate) struct Slots<P>(Slab<Open<P>>);
 
 impl<P> Slots<P> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self(Slab::new())
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn insert(&mut self, open: Open<P>) -> Slot {
-        if let Some(slot) = self.free.pop() {
-            self.slots[slot.0 as usize] = Some(open);
-            return slot;
-        }
-        let slot = Slot(u32::try_from(self.slots.len()).expect("fewer than 2^32 open entries"));
-        self.slots.push(Some(open));
-        slot
+        Slot(u32::try_from(self.0.insert(open)).expect("fewer than 2^32 open entries"))
     }
 
     pub(crate) fn get(&self, slot: Slot) -> &Open<P> {
-        self.slots[slot.0 as usize].as_ref().expect("a slot in use holds an entry")
+        &self.0[slot.0 as usize]
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Open<P> {
-        self.slots[slot.0 as usize].as_mut().expect("a slot in use holds an entry")
+        &mut self.0[slot.0 as usize]
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Open<P> {
-        let open = self.slots[slot.0 as usize].take().expect("a slot in use holds an entry");
-        self.free.push(slot);
-        open
+        self.0.remove(slot.0 as usize)
     }
 }
 

@@ -4,12 +4,13 @@
 //! deadline. Nothing here is ever searched through: an entry that completes takes itself out, and
 //! what is due stands in front.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use models::{EventTime, TripId};
+use models::EventTime;
 
 use crate::entry::Slot;
+use crate::index::TripKey;
 
 /// The open entries. Few, and most leave again soon: a set that any of them can be taken out of.
 #[derive(Debug, Default)]
@@ -36,27 +37,19 @@ impl OpenByTime {
 pub(crate) struct MarksByTime(BinaryHeap<Reverse<Due>>);
 
 /// A mark: the earliest row of the entry that left it, and its trip.
-#[derive(Debug, PartialEq, Eq)]
+///
+/// Those of one moment are in the order of their trips' hashes, which a restored state has in common with the one that
+/// it was.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due {
     pub(crate) first: EventTime,
-    pub(crate) trip_id: TripId,
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.first.cmp(&other.first).then_with(|| self.trip_id.cmp(&other.trip_id))
-    }
-}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+    pub(crate) tag: u64,
+    pub(crate) trip: TripKey,
 }
 
 impl MarksByTime {
-    pub(crate) fn insert(&mut self, first: EventTime, trip_id: TripId) {
-        self.0.push(Reverse(Due { first, trip_id }));
+    pub(crate) fn insert(&mut self, due: Due) {
+        self.0.push(Reverse(due));
     }
 
     /// Takes out the oldest mark if its earliest row was before `limit`.

@@ -3,7 +3,7 @@
 //! # Where to look
 //!
 //! [`Task`] puts the rules together. Rule 3, which entry a row goes to, is `entry.rs`; the entries
-//! by trip and by time are `trips.rs` and `expiry.rs`; watermarks (rules 4 and 8) are
+//! by trip and by time are `trips.rs`, `index.rs` and `expiry.rs`; watermarks (rules 4 and 8) are
 //! `watermark.rs`; the form of the state in the changelog (rule 10) is [`Changes`].
 //!
 //! # What the rules leave open, and what is decided here
@@ -44,6 +44,7 @@ mod decision;
 mod delta;
 mod entry;
 mod expiry;
+mod index;
 mod row;
 mod task;
 mod trips;
@@ -53,7 +54,7 @@ pub use config::{Config, Duplicates, Layout, SetupError};
 pub use decision::{
     Counters, Decision, Fate, Joined, RejectReason, Rejected, Unmatched, UnmatchedReason,
 };
-pub use delta::{Changes, EntryState, RestoreError, Standing, TripState};
+pub use delta::{Changes, EntryRef, EntryState, RestoreError, Standing, TripRef, TripState};
 pub use entry::{Held, Span};
 pub use row::{Origin, Payload, Row, WallTime};
 pub use task::Task;

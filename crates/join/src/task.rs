@@ -3,7 +3,7 @@
 use models::{EventTime, Partition, Side};
 
 use crate::config::{Config, Layout, Rules, SetupError};
-use crate::delta::{Changes, RestoreError, Standing};
+use crate::delta::{Changes, RestoreError, Standing, TripRef, TripState};
 use crate::entry::Open;
 use crate::trips::{Placed, Trips};
 use crate::watermark::{Mark, Watermarks};
@@ -221,7 +221,7 @@ impl<P: Payload> Task<P> {
     }
 
     /// Entries that wait for rows.
-    pub const fn open_entries(&self) -> usize {
+    pub fn open_entries(&self) -> usize {
         self.trips.open_entries()
     }
 
@@ -238,20 +238,36 @@ impl<P: Payload> Task<P> {
     /// What changed since the last delta or snapshot was taken; none unless
     /// [`Config::changelog`] is on. Costs as much as changed, not as much as there is.
     pub fn take_delta(&mut self) -> Option<Changes<P>> {
-        let trips = self.trips.take_changed()?;
-        Some(Changes { standing: self.standing(), trips })
+        let mut trips = Vec::new();
+        let standing = self.drain_delta(|trip| trips.push(trip.into()))?;
+        Some(Changes { standing, trips })
+    }
+
+    /// As [`take_delta`](Self::take_delta), but passes each trip to `with` where it stands.
+    pub fn drain_delta(&mut self, with: impl FnMut(TripRef<'_, P>)) -> Option<Standing> {
+        self.trips.drain_changed(with).then(|| self.standing())
     }
 
     /// The whole state; the next delta builds on it.
     pub fn take_snapshot(&mut self) -> Changes<P> {
-        self.trips.forget_changes();
+        self.forget_delta();
         self.snapshot()
     }
 
     /// The whole state, as [`take_snapshot`](Self::take_snapshot) gives it; the next delta is not
     /// affected.
     pub fn snapshot(&self) -> Changes<P> {
-        Changes { standing: self.standing(), trips: self.trips.states().collect() }
+        Changes { standing: self.standing(), trips: self.trips().map(TripState::from).collect() }
+    }
+
+    /// All trips of the state where they stand, in no order.
+    pub fn trips(&self) -> impl Iterator<Item = TripRef<'_, P>> {
+        self.trips.iter()
+    }
+
+    /// What changed up to now is not named in the next delta.
+    pub fn forget_delta(&mut self) {
+        self.trips.forget_changes();
     }
 
     /// Takes over a snapshot or delta out of the changelog. On a [`new`](Self::new) task, all of
@@ -287,7 +303,8 @@ impl<P: Payload> Task<P> {
         Ok(())
     }
 
-    fn standing(&self) -> Standing {
+    /// What there is once a task.
+    pub fn standing(&self) -> Standing {
         let (watermark, inputs, heard) = self.watermarks.save();
         Standing {
             task: self.layout.task(),

@@ -1,26 +1,26 @@
 //! All trips that a task knows of: the entries, by trip and by time, and what changed in them.
 
-use std::collections::hash_map;
-
 use models::{EventTime, TripId};
-use rustc_hash::FxHashMap;
 
-use crate::delta::{EntryState, TripState};
+use crate::delta::{EntryState, TripRef, TripState};
 use crate::entry::{
     Choice, Closed, Entries, Entry, Held, Open, Outcome, Slot, Slots, Span, choose,
 };
 use crate::expiry::{Due, MarksByTime, OpenByTime};
+use crate::index::{Index, Trip, TripKey, hash_of};
 use crate::{Joined, Payload, Row};
 
-/// What an entry takes besides its payloads and trip_id, about: its places in the map (which is
+/// What an entry takes besides its payloads and trip_id, about: its places in the index (which is
 /// half empty at times) and in the order of time, and the trip_id's header.
 const ENTRY_BYTES: usize = 160;
 
-#[derive(Debug)]
-struct Trip {
-    entries: Entries,
-    /// Whether it stands in the list of changed trips.
-    changed: bool,
+/// What changed since it was last asked for.
+#[derive(Debug, Default)]
+struct Changed {
+    /// Trips that are marked as changed; and, left over, places of trips that are gone.
+    there: Vec<TripKey>,
+    /// Trips that are gone before anybody was told of what they were. They may have come back.
+    gone: Vec<TripId>,
 }
 
 /// What became of a row.
@@ -40,12 +40,12 @@ pub(crate) enum Placed<P> {
 #[derive(Debug)]
 pub(crate) struct Trips<P> {
     window_ms: i64,
-    by_id: FxHashMap<TripId, Trip>,
+    index: Index,
     open: Slots<P>,
     open_by_time: OpenByTime,
     marks_by_time: MarksByTime,
-    /// The trips changed since they were last asked for; none if nobody asks.
-    changed: Option<Vec<TripId>>,
+    /// None if nobody asks.
+    changed: Option<Changed>,
     open_rows: usize,
     open_bytes: usize,
     mark_bytes: usize,
@@ -55,11 +55,11 @@ impl<P: Payload> Trips<P> {
     pub(crate) fn new(window_ms: i64, changelog: bool) -> Self {
         Self {
             window_ms,
-            by_id: FxHashMap::default(),
+            index: Index::default(),
             open: Slots::new(),
             open_by_time: OpenByTime::default(),
             marks_by_time: MarksByTime::default(),
-            changed: changelog.then(Vec::new),
+            changed: changelog.then(Changed::default),
             open_rows: 0,
             open_bytes: 0,
             mark_bytes: 0,
@@ -72,7 +72,7 @@ impl<P: Payload> Trips<P> {
     }
 
     /// Open entries.
-    pub(crate) const fn open_entries(&self) -> usize {
+    pub(crate) fn open_entries(&self) -> usize {
         self.open.len()
     }
 
@@ -89,31 +89,23 @@ impl<P: Payload> Trips<P> {
     /// Rule 3: gives a row of a known time its place.
     pub(crate) fn place(&mut self, row: Row<P>, ts: EventTime, watermark: EventTime) -> Placed<P> {
         let late = watermark > ts.plus_millis(self.window_ms);
-        let Some(trip) = self.by_id.get_mut(&row.trip_id) else {
+        let hash = hash_of(&row.trip_id);
+        let Some(key) = self.index.find(hash, &row.trip_id) else {
             if late {
                 return Placed::Late(row);
             }
-            let trip_id = row.trip_id.clone();
-            let slot = self.open_entry(row, ts);
-            let mut trip = Trip { entries: Entries::One(Entry::Open(slot)), changed: false };
-            note(&mut self.changed, &mut trip, &trip_id);
-            self.by_id.insert(trip_id, trip);
+            let key = self.index.insert(hash, row.trip_id.clone(), Entries::None);
+            self.open_entry(key, row, ts);
             return Placed::Held;
         };
-        match choose(trip.entries.as_slice(), &self.open, row.side, ts, self.window_ms) {
-            Choice::Take(index, slot) => {
-                note(&mut self.changed, trip, &row.trip_id);
-                self.take_side(index, slot, row, ts)
-            }
+        let entries = self.index.get(key).entries.as_slice();
+        match choose(entries, &self.open, row.side, ts, self.window_ms) {
+            Choice::Take(index, slot) => self.take_side(key, index, slot, row, ts),
             Choice::Duplicate => Placed::Duplicate(row),
             Choice::Decided => Placed::Late(row),
             Choice::Fresh if late => Placed::Late(row),
             Choice::Fresh => {
-                let trip_id = row.trip_id.clone();
-                note(&mut self.changed, trip, &trip_id);
-                let slot = self.open_entry(row, ts);
-                let trip = self.by_id.get_mut(&trip_id).expect("it was there a line ago");
-                trip.entries.push(Entry::Open(slot));
+                self.open_entry(key, row, ts);
                 Placed::Held
             }
         }
@@ -144,11 +136,11 @@ impl<P: Payload> Trips<P> {
     pub(crate) fn forget_oldest_mark(&mut self) -> bool {
         // A restored heap may still name marks that were forgotten before.
         while let Some(due) = self.marks_by_time.pop() {
-            if self.remove_mark(&due) {
-                if let Some(trip) = self.by_id.get_mut(&due.trip_id) {
-                    note(&mut self.changed, trip, &due.trip_id);
-                } else if let Some(changed) = &mut self.changed {
-                    changed.push(due.trip_id);
+            if let Some(gone) = self.remove_mark(&due) {
+                match gone {
+                    // The watermark takes marks away in a restored state as well, but not this one.
+                    Gone::Trip(id) => self.note_gone(id),
+                    Gone::Mark => self.note(due.trip),
                 }
                 return true;
             }
@@ -156,42 +148,36 @@ impl<P: Payload> Trips<P> {
         false
     }
 
-    /// The trips changed since the last time, as they are now; none if changes aren't collected.
-    pub(crate) fn take_changed(&mut self) -> Option<Vec<TripState<P>>> {
-        let changed = self.changed.as_mut()?;
-        let room = Vec::with_capacity(changed.len().min(1024));
-        let mut changed = std::mem::replace(changed, room);
-        // A trip that went and came back, or went twice, stands in the list more than once.
-        let mut gone = Vec::new();
-        let mut states = Vec::with_capacity(changed.len());
-        for trip_id in changed.drain(..) {
-            match self.by_id.get_mut(&trip_id) {
-                Some(trip) if trip.changed => {
-                    trip.changed = false;
-                    states.push(state_of(trip_id, &trip.entries, &self.open));
-                }
-                Some(_) => {}
-                None => gone.push(trip_id),
+    /// Passes the trips changed since the last time to `with`, as they are now. False if changes aren't collected.
+    pub(crate) fn drain_changed(&mut self, mut with: impl FnMut(TripRef<'_, P>)) -> bool {
+        let Some(changed) = &mut self.changed else { return false };
+        for key in changed.there.drain(..) {
+            // Another trip may have taken the place of one that is gone, and stand in the list itself.
+            if self.index.at(key).is_some_and(|trip| trip.changed) {
+                let trip = self.index.get_mut(key);
+                trip.changed = false;
+                with(TripRef::new(&trip.id, trip.entries.as_slice(), &self.open));
             }
         }
-        gone.sort_unstable();
-        gone.dedup();
-        states.extend(gone.into_iter().map(|trip_id| TripState { trip_id, entries: Vec::new() }));
-        Some(states)
+        changed.gone.sort_unstable();
+        changed.gone.dedup();
+        for id in changed.gone.drain(..) {
+            if self.index.find(hash_of(&id), &id).is_none() {
+                with(TripRef::new(&id, &[], &self.open));
+            }
+        }
+        true
     }
 
     /// All trips as they are now.
-    pub(crate) fn states(&self) -> impl Iterator<Item = TripState<P>> {
-        self.by_id.iter().map(|(id, trip)| state_of(id.clone(), &trip.entries, &self.open))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = TripRef<'_, P>> {
+        let trips = self.index.iter();
+        trips.map(|trip| TripRef::new(&trip.id, trip.entries.as_slice(), &self.open))
     }
 
     /// Nothing counts as changed any more.
     pub(crate) fn forget_changes(&mut self) {
-        for trip_id in self.changed.iter_mut().flat_map(|changed| changed.drain(..)) {
-            if let Some(trip) = self.by_id.get_mut(&trip_id) {
-                trip.changed = false;
-            }
-        }
+        self.drain_changed(|_| {});
     }
 
     /// Makes the trip what `state` says. An open entry with other than one or two rows is an
@@ -207,11 +193,22 @@ impl<P: Payload> Trips<P> {
         if let Some(rows) = bad {
             return Err(rows);
         }
-        let known_marks = self.remove_trip(&trip_id);
-        let mut entries: Option<Entries> = None;
+        let hash = hash_of(&trip_id);
+        let known = self.index.find(hash, &trip_id);
+        if states.is_empty() {
+            if let Some(key) = known {
+                self.clear(key);
+                self.index.remove(key);
+            }
+            return Ok(());
+        }
+        let (key, known_marks) = match known {
+            Some(key) => (key, self.clear(key)),
+            None => (self.index.insert(hash, trip_id, Entries::None), Vec::new()),
+        };
         for state in states {
             let entry = match state {
-                EntryState::Open(rows) => Entry::Open(self.insert_open(trip_id.clone(), rows)),
+                EntryState::Open(rows) => Entry::Open(self.insert_open(key, rows)),
                 EntryState::Joined(span) => {
                     Entry::Closed(Closed { span, outcome: Outcome::Joined })
                 }
@@ -220,34 +217,53 @@ impl<P: Payload> Trips<P> {
                 }
             };
             if let Entry::Closed(mark) = entry {
-                self.mark_bytes += entry_bytes(&trip_id);
+                self.mark_bytes += entry_bytes(&self.index.get(key).id);
                 if !known_marks.contains(&mark) {
-                    self.marks_by_time.insert(mark.span.first, trip_id.clone());
+                    self.insert_mark(mark.span.first, key);
                 }
             }
-            match &mut entries {
-                None => entries = Some(Entries::One(entry)),
-                Some(entries) => entries.push(entry),
-            }
-        }
-        if let Some(entries) = entries {
-            self.by_id.insert(trip_id, Trip { entries, changed: false });
+            self.index.get_mut(key).entries.push(entry);
         }
         Ok(())
     }
 
-    fn open_entry(&mut self, row: Row<P>, ts: EventTime) -> Slot {
-        let mut rows = [const { None }; 3];
-        rows[row.side.index()] = Some(Held { ts, payload: row.payload });
-        self.insert_open(row.trip_id, rows)
+    /// Puts a trip on the list of the changed ones, once.
+    fn note(&mut self, key: TripKey) {
+        let trip = self.index.get_mut(key);
+        if let Some(changed) = &mut self.changed
+            && !trip.changed
+        {
+            trip.changed = true;
+            changed.there.push(key);
+        }
     }
 
-    fn insert_open(&mut self, trip_id: TripId, rows: [Option<Held<P>>; 3]) -> Slot {
+    fn note_gone(&mut self, id: TripId) {
+        if let Some(changed) = &mut self.changed {
+            changed.gone.push(id);
+        }
+    }
+
+    fn insert_mark(&mut self, first: EventTime, key: TripKey) {
+        let tag = hash_of(&self.index.get(key).id);
+        self.marks_by_time.insert(Due { first, tag, trip: key });
+    }
+
+    fn open_entry(&mut self, key: TripKey, row: Row<P>, ts: EventTime) {
+        let mut rows = [const { None }; 3];
+        rows[row.side.index()] = Some(Held { ts, payload: row.payload });
+        let slot = self.insert_open(key, rows);
+        self.index.get_mut(key).entries.push(Entry::Open(slot));
+        self.note(key);
+    }
+
+    fn insert_open(&mut self, key: TripKey, rows: [Option<Held<P>>; 3]) -> Slot {
         let mut times = rows.iter().flatten().map(|row| row.ts);
         let first = times.next().expect("an open entry has a row");
         let span = times.fold(Span::at(first), Span::with);
         self.open_rows += rows.iter().flatten().count();
-        let open = Open { trip_id, span, rows };
+        let trip_id = self.index.get(key).id.clone();
+        let open = Open { trip_id, trip: key, span, rows };
         self.open_bytes += open_bytes(&open);
         let slot = self.open.insert(open);
         self.open_by_time.insert(span.first, slot);
@@ -255,7 +271,15 @@ impl<P: Payload> Trips<P> {
     }
 
     /// Puts a row into its free side of an open entry that it fits.
-    fn take_side(&mut self, index: usize, slot: Slot, row: Row<P>, ts: EventTime) -> Placed<P> {
+    fn take_side(
+        &mut self,
+        key: TripKey,
+        index: usize,
+        slot: Slot,
+        row: Row<P>,
+        ts: EventTime,
+    ) -> Placed<P> {
+        self.note(key);
         let open = self.open.get_mut(slot);
         let before = open.span;
         open.span = before.with(ts);
@@ -279,8 +303,8 @@ impl<P: Payload> Trips<P> {
     fn close_unmatched(&mut self, slot: Slot) -> Open<P> {
         let open = self.open.get(slot);
         self.open_by_time.remove(open.span.first, slot);
-        let trip = self.by_id.get(&open.trip_id).expect("an open entry belongs to a trip");
-        let index = trip.entries.as_slice().iter().position(|entry| *entry == Entry::Open(slot));
+        let entries = self.index.get(open.trip).entries.as_slice();
+        let index = entries.iter().position(|entry| *entry == Entry::Open(slot));
         let index = index.expect("a trip knows its open entries");
         self.close(index, slot, Outcome::Unmatched)
     }
@@ -291,36 +315,38 @@ impl<P: Payload> Trips<P> {
         self.open_rows -= open.sides();
         self.open_bytes -= open_bytes(&open);
         self.mark_bytes += entry_bytes(&open.trip_id);
-        self.marks_by_time.insert(open.span.first, open.trip_id.clone());
-        let trip = self.by_id.get_mut(&open.trip_id).expect("an open entry belongs to a trip");
+        self.insert_mark(open.span.first, open.trip);
+        let trip = self.index.get_mut(open.trip);
         trip.entries.as_mut_slice()[index] = Entry::Closed(Closed { span: open.span, outcome });
-        note(&mut self.changed, trip, &open.trip_id);
+        self.note(open.trip);
         open
     }
 
-    /// Removes a mark; false if it is not there.
-    fn remove_mark(&mut self, due: &Due) -> bool {
-        let hash_map::Entry::Occupied(mut trip) = self.by_id.entry(due.trip_id.clone()) else {
-            return false;
-        };
-        let entries = &mut trip.get_mut().entries;
-        let index = entries
-            .as_slice()
-            .iter()
-            .position(|entry| matches!(entry, Entry::Closed(mark) if mark.span.first == due.first));
-        let Some(index) = index else { return false };
-        if !entries.remove(index) {
-            trip.remove();
+    /// Removes a mark, and its trip with the last one; none if it is not there.
+    fn remove_mark(&mut self, due: &Due) -> Option<Gone> {
+        // Its place may be another trip's by now. Then that one's marks are as good as it is: just as old.
+        let entries = self.index.at(due.trip)?.entries.as_slice();
+        let is_it =
+            |entry: &Entry| matches!(entry, Entry::Closed(mark) if mark.span.first == due.first);
+        let index = entries.iter().position(is_it)?;
+        let trip = self.index.get_mut(due.trip);
+        self.mark_bytes -= entry_bytes(&trip.id);
+        trip.entries.remove(index);
+        if !trip.entries.as_slice().is_empty() {
+            return Some(Gone::Mark);
         }
-        self.mark_bytes -= entry_bytes(&due.trip_id);
-        true
+        let Trip { id, changed, .. } = self.index.remove(due.trip);
+        if changed {
+            self.note_gone(id.clone());
+        }
+        Some(Gone::Trip(id))
     }
 
-    /// Removes a trip with all its entries and gives its marks, which stay in the order of time.
-    fn remove_trip(&mut self, trip_id: &TripId) -> Vec<Closed> {
-        let Some(trip) = self.by_id.remove(trip_id) else { return Vec::new() };
+    /// Takes all entries from a trip and gives its marks, which stay in the order of time.
+    fn clear(&mut self, key: TripKey) -> Vec<Closed> {
+        let entries = std::mem::take(&mut self.index.get_mut(key).entries);
         let mut marks = Vec::new();
-        for entry in trip.entries.as_slice() {
+        for entry in entries.as_slice() {
             match entry {
                 Entry::Open(slot) => {
                     let open = self.open.remove(*slot);
@@ -329,7 +355,7 @@ impl<P: Payload> Trips<P> {
                     self.open_bytes -= open_bytes(&open);
                 }
                 Entry::Closed(mark) => {
-                    self.mark_bytes -= entry_bytes(trip_id);
+                    self.mark_bytes -= entry_bytes(&self.index.get(key).id);
                     marks.push(*mark);
                 }
             }
@@ -338,25 +364,12 @@ impl<P: Payload> Trips<P> {
     }
 }
 
-/// Puts a trip on the list of the changed ones, once.
-fn note(changed: &mut Option<Vec<TripId>>, trip: &mut Trip, trip_id: &TripId) {
-    if let Some(changed) = changed
-        && !trip.changed
-    {
-        trip.changed = true;
-        changed.push(trip_id.clone());
-    }
-}
-
-fn state_of<P: Payload>(trip_id: TripId, entries: &Entries, open: &Slots<P>) -> TripState<P> {
-    let entries = entries.as_slice().iter().map(|entry| match entry {
-        Entry::Open(slot) => EntryState::Open(open.get(*slot).rows.clone()),
-        Entry::Closed(mark) => match mark.outcome {
-            Outcome::Joined => EntryState::Joined(mark.span),
-            Outcome::Unmatched => EntryState::Unmatched(mark.span),
-        },
-    });
-    TripState { trip_id, entries: entries.collect() }
+/// What went with a mark.
+enum Gone {
+    /// Nothing else: its trip has other entries.
+    Mark,
+    /// Its trip.
+    Trip(TripId),
 }
 
 fn entry_bytes(trip_id: &TripId) -> usize {

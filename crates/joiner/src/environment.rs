@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use service::Context;
@@ -13,6 +14,10 @@ use crate::outputs::OutputSchemas;
 use crate::report::Report;
 use crate::schemas::Schemas;
 use crate::topology::Topology;
+use crate::transaction::Limits;
+
+/// As large as the topics are created to take.
+const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
 /// Made once a process.
 pub(crate) struct Environment {
@@ -40,7 +45,7 @@ impl Environment {
         let tuned = [
             ("transaction.timeout.ms", timeout_ms),
             ("linger.ms", "5"),
-            ("message.max.bytes", "4194304"),
+            ("message.max.bytes", &MAX_RECORD_BYTES.to_string()),
             ("queue.buffering.max.messages", "500000"),
             ("queue.buffering.max.kbytes", "262144"),
         ];
@@ -50,6 +55,16 @@ impl Environment {
             }
         }
         client
+    }
+
+    /// What the producer's configuration allows its transactions.
+    pub(crate) fn producer_limits(&self) -> Limits {
+        let client = self.producer_config();
+        let number = |name| client.get(name).and_then(|value| value.parse().ok());
+        Limits {
+            record_bytes: number("message.max.bytes").unwrap_or(MAX_RECORD_BYTES),
+            time: Duration::from_millis(number("transaction.timeout.ms").unwrap_or(10_000) as u64),
+        }
     }
 
     pub(crate) fn kafka_is_reachable(&self) -> bool {

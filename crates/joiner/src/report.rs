@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use crate::tally::Tally;
-use crate::work::Work;
+use crate::work::Balance;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -69,10 +69,9 @@ impl Report {
     }
 
     /// A transaction was committed.
-    pub(crate) fn committed(&self, tally: &Tally, work: &Work<'_>) {
+    pub(crate) fn committed(&self, tally: &Tally, balance: Balance) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.total += tally;
-        let tasks = || work.tasks.iter().flatten().map(|task| &task.join);
         let total = &state.total;
         state.summary = Summary {
             rows_in: total.rows_in(),
@@ -82,9 +81,9 @@ impl Report {
             duplicates: total.duplicate_rows(),
             rejected: total.rejected_rows(),
             forwarded: total.forwarded_rows(),
-            open_rows: tasks().map(|task| task.open_rows() as u64).sum(),
+            open_rows: balance.open_rows,
             transactions: state.summary.transactions + 1,
-            is_balanced: tasks().all(join::Task::is_balanced),
+            is_balanced: balance.is_balanced,
         };
         state.log();
     }

@@ -4,6 +4,7 @@
 //! offsets from the group, state from the changelog. So there is one way back, and it is the one that every
 //! start takes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use join::WallTime;
@@ -20,8 +21,9 @@ use crate::group::{Feed, Group, Rebalance, Source, source_of};
 use crate::outputs::Outputs;
 use crate::rows::Incoming;
 use crate::schemas::Answer;
+use crate::tally::Tally;
 use crate::transaction::Transactions;
-use crate::work::{OwnTask, Step, Work, orphans};
+use crate::work::{Balance, OwnTask, Step, Work, orphans};
 
 /// Why a session ended early.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,17 @@ fn kafka_error(doing: &'static str) -> impl Fn(KafkaError) -> SessionError {
     move |source| SessionError::Kafka { doing, source }
 }
 
+/// What was committed, for those who want to hear of it.
+struct Receipt {
+    asked: Instant,
+    tally: Tally,
+    balance: Balance,
+    /// Up to where the repartition partitions are read.
+    read: Vec<(Partition, i64)>,
+    /// Up to where the changelog's partitions are obsolete.
+    obsolete: Vec<(Partition, i64)>,
+}
+
 /// How many records are taken from one partition before the next one has its turn.
 const TURN: usize = 500;
 /// How long one call of the producer may take before it is looked whether to go on.
@@ -85,8 +98,10 @@ pub(crate) struct Session<'e> {
     feeds: Vec<Feed>,
     group: Group,
     /// As of the assignment that is worked on; none between two.
-    membership: Option<ConsumerGroupMetadata>,
+    membership: Option<Arc<ConsumerGroupMetadata>>,
     work: Work<'e>,
+    /// What is to be done once the commit that is under way has succeeded.
+    committing: Option<Receipt>,
     /// Commits of this session.
     commits: u64,
     last_pass: Instant,
@@ -99,7 +114,8 @@ impl<'e> Session<'e> {
         let id = &env.transactional_id;
         let producer = TransactionalProducer::new(&env.producer_config(), id, PRODUCER_TIMEOUT)
             .map_err(kafka_error("making a producer"))?;
-        let transactions = Transactions::new(producer, env.ctx.shutdown.clone())?;
+        let limits = env.producer_limits();
+        let transactions = Transactions::new(producer, limits, env.ctx.shutdown.clone())?;
         let section = &env.config.joiner;
         let group = Group::join(&env.config.kafka, section, &env.topology)
             .map_err(kafka_error("joining the consumer group"))?;
@@ -111,13 +127,23 @@ impl<'e> Session<'e> {
             transactions,
             outputs: Outputs::new(env.output_schemas, &env.topology),
             tasks: (0..env.topology.tasks()).map(|_| None).collect(),
-            tally: crate::tally::Tally::default(),
+            tally: Tally::default(),
             decisions: Vec::new(),
             mark_step_ms: step.as_millis() as i64,
         };
         let now = Instant::now();
         let (feeds, membership) = (Vec::new(), None);
-        Ok(Self { env, feeds, group, membership, work, commits: 0, last_pass: now, last_row: now })
+        Ok(Self {
+            env,
+            feeds,
+            group,
+            membership,
+            work,
+            committing: None,
+            commits: 0,
+            last_pass: now,
+            last_row: now,
+        })
     }
 
     /// Works until shutdown is asked for; then what is under way is committed.
@@ -139,20 +165,28 @@ impl<'e> Session<'e> {
                 Some(Rebalance::Revoked) => self.revoked()?,
                 None => {}
             }
+            if self.work.transactions.look()? {
+                self.committed();
+            }
             if self.env.ctx.shutdown.requested() {
-                return self.commit();
+                return self.commit_and_wait();
             }
             let now = self.mind_the_gap();
+            let section = &self.env.config.joiner;
+            let (interval, max_rows) = (section.commit_interval, section.max_transaction_rows);
             let mut read = 0;
-            for index in 0..self.feeds.len() {
-                read += self.read(index, now)?;
+            if self.work.transactions.is_full(max_rows) {
+                self.work.restart_idle(None, now);
+            } else {
+                for index in 0..self.feeds.len() {
+                    read += self.read(index, now)?;
+                }
             }
             self.work.advance(wall_time())?;
-            let section = &self.env.config.joiner;
-            if self.work.transactions.is_due(section.commit_interval, section.max_transaction_rows)
-            {
+            if self.work.transactions.is_due(interval, max_rows) {
                 self.commit()?;
             }
+            self.work.transactions.hand_over();
             self.wait_for_the_others();
             rest = self.rest(read);
         }
@@ -191,7 +225,7 @@ impl<'e> Session<'e> {
             })
             .collect();
         let orphans = orphans(sources.into_iter(), &own, topology.tasks());
-        self.membership = Some(self.group.membership());
+        self.membership = Some(Arc::new(self.group.membership()));
         let Some(positions) = self.stable_positions(partitions)? else { return Ok(()) };
         let restorer = Restorer {
             kafka: &self.env.config.kafka,
@@ -244,7 +278,7 @@ impl<'e> Session<'e> {
         if self.group.assignment_lost() {
             return Err(SessionError::AssignmentLost);
         }
-        self.commit()?;
+        self.commit_and_wait()?;
         self.membership = None;
         self.feeds.clear();
         for (number, task) in self.work.tasks.iter_mut().enumerate() {
@@ -293,7 +327,7 @@ impl<'e> Session<'e> {
                     return Ok(0);
                 }
             }
-            self.work.transactions.count_row()?;
+            self.work.transactions.count_row();
         }
         let mut read = 0;
         while read < TURN {
@@ -309,7 +343,7 @@ impl<'e> Session<'e> {
                             break;
                         }
                     }
-                    self.work.transactions.count_row()?;
+                    self.work.transactions.count_row();
                     read += 1;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.work.end(feed.source, now)?,
@@ -339,30 +373,57 @@ impl<'e> Session<'e> {
             self.last_row = Instant::now();
             return Duration::ZERO;
         }
-        self.work.transactions.poll();
         self.env.report.tick();
         if self.last_row.elapsed() < QUIET { SHORT_REST } else { LONG_REST }
     }
 
-    /// Commits the open transaction, if there is one: marks, changelog and offsets go with it.
+    /// Asks for a commit of the open transaction, if there is one: marks, changelog and offsets go with it.
     fn commit(&mut self) -> Result<(), SessionError> {
         if !self.work.transactions.is_open() {
             return Ok(());
         }
-        let started = Instant::now();
+        let asked = Instant::now();
         self.work.advance(wall_time())?;
         self.work.tell_marks()?;
         let obsolete = self.write_changelog()?;
         let membership =
             self.membership.as_ref().expect("what is written belongs to an assignment");
-        self.work.transactions.commit(&offsets(&self.feeds), membership)?;
-        self.commits += 1;
+        self.work.transactions.commit(offsets(&self.feeds), Arc::clone(membership));
+        let mut read = Vec::new();
         for feed in &mut self.feeds {
             if std::mem::take(&mut feed.uncommitted)
                 && let Source::Repartition(partition) = feed.source
             {
-                self.env.cleaner.read_up_to(partition, feed.next);
+                read.push((partition, feed.next));
             }
+        }
+        let tally = std::mem::take(&mut self.work.tally);
+        let balance = self.work.balance();
+        self.committing = Some(Receipt { asked, tally, balance, read, obsolete });
+        Ok(())
+    }
+
+    /// Commits what there is, and returns when Kafka has it.
+    fn commit_and_wait(&mut self) -> Result<(), SessionError> {
+        self.settle()?;
+        self.commit()?;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<(), SessionError> {
+        if self.work.transactions.settle()? {
+            self.committed();
+        }
+        Ok(())
+    }
+
+    /// The commit that was asked for has succeeded.
+    fn committed(&mut self) {
+        let receipt = self.committing.take().expect("only what was asked for is committed");
+        let Receipt { asked, tally, balance, read, obsolete } = receipt;
+        self.commits += 1;
+        for (partition, next) in read {
+            self.env.cleaner.read_up_to(partition, next);
         }
         for (partition, end) in obsolete {
             self.env.cleaner.snapshot_at(partition, end);
@@ -370,10 +431,8 @@ impl<'e> Session<'e> {
         for task in self.work.tasks.iter().flatten() {
             self.env.metrics.standing(&task.join);
         }
-        let tally = std::mem::take(&mut self.work.tally);
-        self.env.metrics.committed(&tally, started.elapsed());
-        self.env.report.committed(&tally, &self.work);
-        Ok(())
+        self.env.metrics.committed(&tally, asked.elapsed());
+        self.env.report.committed(&tally, balance);
     }
 
     /// Appends what changed in the tasks. Where that is all there is, what lies before the given ends is obsolete.

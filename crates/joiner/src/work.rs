@@ -48,6 +48,15 @@ pub(crate) struct OwnTask {
     told: Option<(Mark, Instant)>,
 }
 
+/// Where the rows of the own tasks are (rule 2).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Balance {
+    /// Rows without a fate yet.
+    pub(crate) open_rows: u64,
+    /// Whether every other row has exactly one.
+    pub(crate) is_balanced: bool,
+}
+
 /// Whether a record is dealt with.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +211,7 @@ impl Work<'_> {
         }
         self.write_decisions(None)?;
         if self.marks_are_due() {
-            self.transactions.open()?;
+            self.transactions.open();
         }
         Ok(())
     }
@@ -232,6 +241,15 @@ impl Work<'_> {
             self.transactions.send(record)?;
         }
         Ok(())
+    }
+
+    /// Whether every row that the tasks know of has one fate or is open.
+    pub(crate) fn balance(&self) -> Balance {
+        let tasks = || self.tasks.iter().flatten().map(|task| &task.join);
+        Balance {
+            open_rows: tasks().map(|task| task.open_rows() as u64).sum(),
+            is_balanced: tasks().all(Task::is_balanced),
+        }
     }
 
     /// The partition is left unread for now.

@@ -7,12 +7,14 @@
 //! read the older one.
 
 use avro_schemas::{DecodeError, SchemaId, WriterSchema, frame, record_of};
-use join::{Changes, EntryState, Held, Span, TripState};
+use join::{Changes, EntryRef, EntryState, Held, Span, Standing, TripRef, TripState};
 use models::{EmptyTripId, EventTime, Side, TripId};
 
 use crate::payload::Payload;
 
 const FORM: u8 = 1;
+/// Where it stands whether the state before is void.
+const RESETS: usize = 1;
 
 const OPEN: u8 = 0;
 const JOINED: u8 = 1;
@@ -47,30 +49,65 @@ pub(crate) enum FormatError {
     UnknownKind(u8),
 }
 
-/// Writes `changes` as records of about `max_bytes` at most; only a trip that is larger alone makes a larger one.
-/// There is always at least one. With `resets`, the first says that the state before it is void.
-pub(super) fn encode(changes: &Changes<Payload>, resets: bool, max_bytes: usize) -> Vec<Vec<u8>> {
-    let standing = serde_json::to_vec(&changes.standing).expect("plain values are JSON");
-    let begin = |resets: bool| {
-        let mut record = vec![FORM, u8::from(resets)];
-        put_bytes(&mut record, &standing);
-        record
-    };
-    let mut records = Vec::new();
-    let mut record = begin(resets);
-    let mut trip_bytes = Vec::new();
-    let mut empty = true;
-    for trip in &changes.trips {
-        trip_bytes.clear();
-        put_trip(&mut trip_bytes, trip);
-        if !empty && record.len() + trip_bytes.len() > max_bytes {
-            records.push(std::mem::replace(&mut record, begin(false)));
-        }
-        record.extend_from_slice(&trip_bytes);
-        empty = false;
+/// Makes records of a state or of what changed in it.
+///
+/// The standing goes in front of each record, so it must be known before the first trip.
+#[derive(Debug, Default)]
+pub(super) struct RecordWriter {
+    max_bytes: usize,
+    /// The form and the standing, as they stand in front.
+    front: Vec<u8>,
+    record: Vec<u8>,
+}
+
+impl RecordWriter {
+    /// Records of about `max_bytes` at most; only a trip that is larger alone makes a larger one.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, ..Self::default() }
     }
-    records.push(record);
-    records
+
+    /// Begins the first record. With `resets`, it says that the state before it is void.
+    pub(super) fn begin(&mut self, standing: &Standing, resets: bool) {
+        let standing = serde_json::to_vec(standing).expect("plain values are JSON");
+        self.front.clear();
+        self.front.extend_from_slice(&[FORM, u8::from(false)]);
+        put_bytes(&mut self.front, &standing);
+        self.record.clear();
+        self.record.extend_from_slice(&self.front);
+        self.record[RESETS] = u8::from(resets);
+    }
+
+    /// Appends a trip; gives a record to `full` when there is no room for it.
+    pub(super) fn trip<E>(
+        &mut self,
+        trip: &TripRef<'_, Payload>,
+        full: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.entries(trip.trip_id(), trip.entries(), full)
+    }
+
+    fn entries<'p, E>(
+        &mut self,
+        trip_id: &TripId,
+        entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>>,
+        full: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let before = self.record.len();
+        put_trip(&mut self.record, trip_id, entries);
+        if self.record.len() > self.max_bytes && before > self.front.len() {
+            full(&self.record[..before])?;
+            let front = self.front.len();
+            // Makes the trip the first one of the next record.
+            self.record.drain(front..before);
+            self.record[RESETS] = u8::from(false);
+        }
+        Ok(())
+    }
+
+    /// The last record. There is always one.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.record
+    }
 }
 
 /// Reads one record: whether the state before it is void, and what it says.
@@ -103,20 +140,23 @@ fn put_time(out: &mut Vec<u8>, ts: EventTime) {
     out.extend_from_slice(&ts.as_millis().to_be_bytes());
 }
 
-fn put_trip(out: &mut Vec<u8>, trip: &TripState<Payload>) {
-    put_bytes(out, trip.trip_id.as_str().as_bytes());
-    let count = u32::try_from(trip.entries.len()).expect("a trip has a few entries");
-    out.extend_from_slice(&count.to_be_bytes());
-    for entry in &trip.entries {
+fn put_trip<'p>(
+    out: &mut Vec<u8>,
+    trip_id: &TripId,
+    entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>>,
+) {
+    put_bytes(out, trip_id.as_str().as_bytes());
+    put_len(out, entries.len());
+    for entry in entries {
         match entry {
-            EntryState::Open(rows) => {
+            EntryRef::Open(rows) => {
                 out.push(OPEN);
                 for row in rows {
-                    put_row(out, row.as_ref());
+                    put_row(out, row);
                 }
             }
-            EntryState::Joined(span) => put_span(out, JOINED, *span),
-            EntryState::Unmatched(span) => put_span(out, UNMATCHED, *span),
+            EntryRef::Joined(span) => put_span(out, JOINED, span),
+            EntryRef::Unmatched(span) => put_span(out, UNMATCHED, span),
         }
     }
 }
@@ -196,13 +236,34 @@ fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<Held<Payload>>, Forma
 #[cfg(test)]
 mod tests {
     use avro_schemas::{Encoder, Record};
-    use join::{Counters, InputMark, Mark, Standing};
+    use join::{Counters, InputMark, Mark};
     use models::records::{DriverEarning, Rider, Trip};
 
     use super::*;
 
     fn time(ms: i64) -> EventTime {
         EventTime::from_millis(ms)
+    }
+
+    /// `changes` as records.
+    fn encode(changes: &Changes<Payload>, resets: bool, max_bytes: usize) -> Vec<Vec<u8>> {
+        let mut writer = RecordWriter::new(max_bytes);
+        let mut records = Vec::new();
+        writer.begin(&changes.standing, resets);
+        for TripState { trip_id, entries } in &changes.trips {
+            let entries = entries.iter().map(|entry| match entry {
+                EntryState::Open(rows) => EntryRef::Open(rows.each_ref().map(Option::as_ref)),
+                EntryState::Joined(span) => EntryRef::Joined(*span),
+                EntryState::Unmatched(span) => EntryRef::Unmatched(*span),
+            });
+            let keep = |record: &[u8]| -> Result<(), ()> {
+                records.push(record.to_vec());
+                Ok(())
+            };
+            writer.entries(trip_id, entries, keep).expect("nothing fails");
+        }
+        records.push(writer.last().to_vec());
+        records
     }
 
     fn payload<T: Record>(record: &T) -> Payload {

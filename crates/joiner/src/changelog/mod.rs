@@ -3,13 +3,14 @@
 mod format;
 mod restore;
 
-use join::Task;
+use join::{Task, TripRef};
 use kafka::transaction::{Record, TransactionError};
 use models::Partition;
 
 use crate::payload::Payload;
 use crate::transaction::Transactions;
 
+use format::RecordWriter;
 pub(crate) use restore::{RestoreFailure, Restored, Restorer};
 
 /// How large a record may become: half of what Kafka takes by default (`max.message.bytes`).
@@ -25,12 +26,14 @@ pub(crate) struct Writer {
     partition: Partition,
     /// Bytes that a restore would read.
     written: usize,
+    records: RecordWriter,
 }
 
 impl Writer {
     /// Goes on behind `written` bytes that are in the partition.
     pub(crate) fn new(topic: &str, partition: Partition, written: usize) -> Self {
-        Self { topic: topic.to_owned(), partition, written }
+        let records = RecordWriter::new(MAX_RECORD_BYTES);
+        Self { topic: topic.to_owned(), partition, written, records }
     }
 
     /// Whether the deltas have outgrown the state, so that a snapshot is the shorter way to say it.
@@ -44,8 +47,16 @@ impl Writer {
         task: &mut Task<Payload>,
         transactions: &mut Transactions,
     ) -> Result<(), TransactionError> {
-        let changes = task.take_delta().expect("the changelog is on");
-        self.append(&format::encode(&changes, false, MAX_RECORD_BYTES), transactions)
+        self.records.begin(&task.standing(), false);
+        let mut outcome = Ok(());
+        let drained = task.drain_delta(|trip| {
+            if outcome.is_ok() {
+                outcome = self.append(&trip, transactions);
+            }
+        });
+        drained.expect("the changelog is on");
+        outcome?;
+        self.finish(transactions)
     }
 
     /// Appends the whole state to the transaction; what was before it is of no use once that is committed.
@@ -55,23 +66,31 @@ impl Writer {
         transactions: &mut Transactions,
     ) -> Result<(), TransactionError> {
         self.written = 0;
-        self.append(&format::encode(&task.take_snapshot(), true, MAX_RECORD_BYTES), transactions)
+        task.forget_delta();
+        self.records.begin(&task.standing(), true);
+        task.trips().try_for_each(|trip| self.append(&trip, transactions))?;
+        self.finish(transactions)
     }
 
     fn append(
         &mut self,
-        records: &[Vec<u8>],
+        trip: &TripRef<'_, Payload>,
         transactions: &mut Transactions,
     ) -> Result<(), TransactionError> {
-        for value in records {
-            self.written += value.len();
-            transactions.send(Record {
-                topic: &self.topic,
-                partition: self.partition,
-                value: Some(value),
-                ..Record::default()
-            })?;
-        }
-        Ok(())
+        let Self { topic, partition, written, records } = self;
+        records.trip(trip, |record| {
+            *written += record.len();
+            transactions.send(changelog_record(topic, *partition, record))
+        })
     }
+
+    fn finish(&mut self, transactions: &mut Transactions) -> Result<(), TransactionError> {
+        let record = self.records.last();
+        self.written += record.len();
+        transactions.send(changelog_record(&self.topic, self.partition, record))
+    }
+}
+
+fn changelog_record<'r>(topic: &'r str, partition: Partition, value: &'r [u8]) -> Record<'r> {
+    Record { topic, partition, value: Some(value), ..Record::default() }
 }

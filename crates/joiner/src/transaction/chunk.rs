@@ -1,0 +1,146 @@
+//! Records on their way to the thread that writes them.
+
+use kafka::transaction::Record;
+use models::Partition;
+use rdkafka::message::OwnedHeaders;
+
+/// Records in one buffer, to be handed over together and used again.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// Keys and values, one behind the other.
+    bytes: Vec<u8>,
+    records: Vec<Outline>,
+    /// The topics that were named since the chunk is in use. There are a handful.
+    topics: Vec<String>,
+}
+
+/// A record without its bytes.
+#[derive(Debug)]
+struct Outline {
+    topic: usize,
+    partition: Partition,
+    key: Option<usize>,
+    value: Option<usize>,
+    timestamp_ms: Option<i64>,
+    headers: Option<OwnedHeaders>,
+}
+
+impl Chunk {
+    /// Appends a copy of `record`.
+    pub(super) fn push(&mut self, record: Record<'_>) {
+        let Record { topic, partition, key, value, timestamp_ms, headers } = record;
+        let topic = self.topics.iter().position(|known| known == topic).unwrap_or_else(|| {
+            self.topics.push(topic.to_owned());
+            self.topics.len() - 1
+        });
+        for part in [key, value].into_iter().flatten() {
+            self.bytes.extend_from_slice(part);
+        }
+        let (key, value) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
+        self.records.push(Outline { topic, partition, key, value, timestamp_ms, headers });
+    }
+
+    /// Bytes of keys and values.
+    pub(super) const fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Passes the records on in their order, up to the first that fails, and leaves the chunk empty.
+    pub(super) fn drain<E>(
+        &mut self,
+        mut with: impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rest = &self.bytes[..];
+        let mut take = |length: Option<usize>| {
+            length.map(|length| {
+                let (part, behind) = rest.split_at(length);
+                rest = behind;
+                part
+            })
+        };
+        let outcome = self.records.drain(..).try_for_each(|outline| {
+            let Outline { topic, partition, key, value, timestamp_ms, headers } = outline;
+            let (key, value) = (take(key), take(value));
+            with(Record {
+                topic: &self.topics[topic],
+                partition,
+                key,
+                value,
+                timestamp_ms,
+                headers,
+            })
+        });
+        self.bytes.clear();
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::{Header, Headers};
+
+    use super::*;
+
+    fn read(chunk: &mut Chunk) -> Vec<String> {
+        let mut read = Vec::new();
+        let all = chunk.drain(|record| {
+            let headers = record.headers.map_or(0, |headers| headers.count());
+            let Record { topic, partition, key, value, timestamp_ms, .. } = record;
+            read.push(format!("{topic}/{partition} {key:?} {value:?} {timestamp_ms:?} {headers}"));
+            Ok::<_, ()>(())
+        });
+        all.expect("no record fails");
+        read
+    }
+
+    #[test]
+    fn records_come_out_as_they_went_in_and_the_chunk_can_be_used_again() {
+        let records = || {
+            let header = Header { key: "a", value: Some("b") };
+            [
+                Record { topic: "x", key: Some(b"k"), value: Some(b"v"), ..Record::default() },
+                Record { topic: "y", partition: 2, value: Some(b""), ..Record::default() },
+                Record { topic: "x", key: Some(b"k"), timestamp_ms: Some(7), ..Record::default() },
+                Record {
+                    topic: "y",
+                    headers: Some(OwnedHeaders::new().insert(header)),
+                    ..Record::default()
+                },
+            ]
+        };
+        let expected = [
+            "x/0 Some([107]) Some([118]) None 0",
+            "y/2 None Some([]) None 0",
+            "x/0 Some([107]) None Some(7) 0",
+            "y/0 None None None 1",
+        ];
+        let mut chunk = Chunk::default();
+        for _ in 0..2 {
+            for record in records() {
+                chunk.push(record);
+            }
+            assert_eq!(chunk.size(), 3);
+            assert_eq!(read(&mut chunk), expected);
+            assert!(chunk.is_empty() && chunk.size() == 0);
+        }
+    }
+
+    #[test]
+    fn nothing_behind_a_record_that_fails_is_passed_on() {
+        let mut chunk = Chunk::default();
+        for partition in 0..3 {
+            chunk.push(Record { topic: "x", partition, ..Record::default() });
+        }
+        let mut passed = Vec::new();
+        let outcome = chunk.drain(|record| {
+            passed.push(record.partition);
+            if record.partition == 1 { Err("refused") } else { Ok(()) }
+        });
+        assert_eq!((outcome, passed), (Err("refused"), vec![0, 1]));
+        assert!(chunk.is_empty());
+    }
+}

@@ -1,0 +1,242 @@
+//! Transactions that begin by themselves with the first thing to write, and wait while Kafka is away (rule 9).
+//!
+//! They are written and committed on a thread of their own. While one is committed, the next one is already filled:
+//! nothing of it reaches Kafka before the commit is known to have succeeded, and if it has failed, all is dropped.
+
+mod chunk;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kafka::transaction::{Record, Remedy, TransactionError, TransactionalProducer};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+use service::Shutdown;
+use tracing::warn;
+
+use chunk::Chunk;
+use writer::{Order, Report, Writer};
+
+/// How many bytes are handed over at once.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// How many chunks may wait for the writer before nothing more is read.
+const MAX_WAITING: usize = 64;
+
+/// What bounds a producer's transactions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// `message.max.bytes`: how large a record may be.
+    pub(crate) record_bytes: usize,
+    /// `transaction.timeout.ms`: how long a transaction may be open.
+    pub(crate) time: Duration,
+}
+
+/// A producer with at most one transaction that is filled, and one before it that is committed.
+pub(crate) struct Transactions {
+    /// None once the transactions are given up.
+    orders: Option<Sender<Order>>,
+    reports: Receiver<Report>,
+    thread: Option<JoinHandle<()>>,
+    given_up: Arc<AtomicBool>,
+    record_bytes: usize,
+    /// What is handed over next, and empty ones.
+    chunk: Chunk,
+    spare: Vec<Chunk>,
+    /// Chunks handed over and not yet with librdkafka.
+    waiting: usize,
+    /// Whether a commit was asked for and is not known to have succeeded.
+    committing: bool,
+    open_since: Option<Instant>,
+    rows: usize,
+}
+
+impl Transactions {
+    /// Takes over the producer's transactional id: whatever an earlier owner left open is aborted.
+    pub(crate) fn new(
+        producer: TransactionalProducer,
+        limits: Limits,
+        shutdown: Shutdown,
+    ) -> Result<Self, TransactionError> {
+        loop {
+            match producer.init() {
+                Err(error) if error.remedy == Remedy::Retry && !shutdown.requested() => {
+                    warn!(%error, "Kafka does not answer; trying again");
+                }
+                outcome => break outcome?,
+            }
+        }
+        let (orders, to_obey) = mpsc::channel();
+        let (to_report, reports) = mpsc::channel();
+        let given_up = Arc::new(AtomicBool::new(false));
+        let writer = Writer {
+            producer,
+            orders: to_obey,
+            reports: to_report,
+            time_limit: limits.time,
+            shutdown,
+            given_up: Arc::clone(&given_up),
+        };
+        let thread = std::thread::Builder::new().name("transactions".to_owned());
+        let thread = thread.spawn(|| writer.run());
+        let thread = thread.expect("the operating system has room for a thread");
+        Ok(Self {
+            orders: Some(orders),
+            reports,
+            thread: Some(thread),
+            given_up,
+            record_bytes: limits.record_bytes,
+            chunk: Chunk::default(),
+            spare: Vec::new(),
+            waiting: 0,
+            committing: false,
+            open_since: None,
+            rows: 0,
+        })
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open_since.is_some()
+    }
+
+    /// Whether the open transaction has lasted for `interval` or has `max_rows` rows, and the one before it is
+    /// committed.
+    pub(crate) fn is_due(&self, interval: Duration, max_rows: usize) -> bool {
+        let due = self
+            .open_since
+            .is_some_and(|since| self.rows >= max_rows || since.elapsed() >= interval);
+        due && !self.committing
+    }
+
+    /// Whether so much waits to be written that nothing more should be read.
+    pub(crate) const fn is_full(&self, max_rows: usize) -> bool {
+        self.waiting >= MAX_WAITING || self.committing && self.rows >= max_rows
+    }
+
+    /// A row was read: its offset belongs into a transaction.
+    pub(crate) fn count_row(&mut self) {
+        self.open();
+        self.rows += 1;
+    }
+
+    /// Begins a transaction unless one is open.
+    pub(crate) fn open(&mut self) {
+        if self.open_since.is_none() {
+            self.open_since = Some(Instant::now());
+            self.rows = 0;
+        }
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    ///
+    /// Only if it is too large. Whatever else can happen to it, [`look`](Self::look) tells.
+    pub(crate) fn send(&mut self, record: Record<'_>) -> Result<(), TransactionError> {
+        // What librdkafka would refuse must be known now, not when it is written.
+        if record.size_bytes() > self.record_bytes {
+            let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+            let (step, remedy) = ("write a record", Remedy::Abort);
+            return Err(TransactionError { step, remedy, source });
+        }
+        self.open();
+        self.chunk.push(record);
+        if self.chunk.size() >= CHUNK_BYTES {
+            self.hand_over();
+        }
+        Ok(())
+    }
+
+    /// Hands over what was written, so that it is on its way while more is read.
+    pub(crate) fn hand_over(&mut self) {
+        if !self.chunk.is_empty() {
+            let empty = self.spare.pop().unwrap_or_default();
+            let chunk = std::mem::replace(&mut self.chunk, empty);
+            self.waiting += 1;
+            self.order(Order::Write(chunk));
+        }
+    }
+
+    /// Asks for a commit of all that was written, and the offsets. There must be some, or Kafka does not look at
+    /// `group`. Whether it succeeds, [`look`](Self::look) tells.
+    pub(crate) fn commit(
+        &mut self,
+        offsets: TopicPartitionList,
+        group: Arc<ConsumerGroupMetadata>,
+    ) {
+        debug_assert!(!self.committing, "one commit at a time");
+        self.hand_over();
+        self.order(Order::Commit { offsets, group });
+        self.committing = true;
+        self.open_since = None;
+        self.rows = 0;
+    }
+
+    /// Looks at what has become of what was handed over: whether the commit that was asked for has succeeded since the
+    /// last call.
+    ///
+    /// # Errors
+    ///
+    /// What failed. The transactions are then of no use any more.
+    pub(crate) fn look(&mut self) -> Result<bool, TransactionError> {
+        let mut committed = false;
+        while let Ok(report) = self.reports.try_recv() {
+            committed |= self.note(report)?;
+        }
+        Ok(committed)
+    }
+
+    /// As [`look`](Self::look), but waits until no commit is under way.
+    pub(crate) fn settle(&mut self) -> Result<bool, TransactionError> {
+        let mut committed = false;
+        while self.committing {
+            let report = self.reports.recv().expect("the writer answers every commit");
+            committed |= self.note(report)?;
+        }
+        Ok(committed)
+    }
+
+    fn note(&mut self, report: Report) -> Result<bool, TransactionError> {
+        match report {
+            Report::Written(chunk) => {
+                self.waiting -= 1;
+                self.spare.push(chunk);
+                Ok(false)
+            }
+            Report::Committed => {
+                self.committing = false;
+                Ok(true)
+            }
+            Report::Failed(error) => Err(error),
+        }
+    }
+
+    /// Gives up what is open, as far as Kafka can be told, and what is not yet written.
+    pub(crate) fn give_up(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.orders = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            warn!("the thread that writes has panicked");
+        }
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            // A writer that has ended has said why, and that is looked at next.
+            let _ = orders.send(order);
+        }
+    }
+}
+
+impl Drop for Transactions {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}

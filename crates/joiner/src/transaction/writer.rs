@@ -1,0 +1,123 @@
+//! The thread that owns the producer: librdkafka's transaction calls block.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use kafka::transaction::{Remedy, TransactionError, TransactionalProducer};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use service::Shutdown;
+use tracing::{debug, warn};
+
+use super::chunk::Chunk;
+
+/// What the writer is to do. A transaction begins with the first order behind the last commit.
+pub(super) enum Order {
+    /// Write these records.
+    Write(Chunk),
+    /// Commit what was written, and these offsets. There must be some, or Kafka does not look at `group`.
+    Commit { offsets: TopicPartitionList, group: Arc<ConsumerGroupMetadata> },
+}
+
+/// What the writer has to say.
+pub(super) enum Report {
+    /// The records are with librdkafka; the chunk is empty.
+    Written(Chunk),
+    /// A transaction is committed.
+    Committed,
+    /// The open transaction has failed; the writer has given it up and ended.
+    Failed(TransactionError),
+}
+
+/// How often librdkafka is asked for its reports while nothing is written.
+const POLL: Duration = Duration::from_millis(50);
+
+pub(super) struct Writer {
+    pub(super) producer: TransactionalProducer,
+    pub(super) orders: Receiver<Order>,
+    pub(super) reports: Sender<Report>,
+    /// When the broker aborts a transaction by itself (`transaction.timeout.ms`).
+    pub(super) time_limit: Duration,
+    pub(super) shutdown: Shutdown,
+    /// Nobody wants the open transaction any more.
+    pub(super) given_up: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Obeys until an order fails, or nobody gives any more. What is open then is aborted, as far as Kafka can be
+    /// told: else readers of the outputs, and who gets our partitions, have to wait until it has timed out.
+    pub(super) fn run(self) {
+        let mut begun = None;
+        let failed = loop {
+            let order = match self.orders.recv_timeout(POLL) {
+                Err(RecvTimeoutError::Timeout) => {
+                    self.producer.poll();
+                    continue;
+                }
+                Ok(order) if !self.given_up.load(Ordering::Relaxed) => order,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => break None,
+            };
+            match self.obey(order, &mut begun) {
+                // Nobody listens any more if the session has ended.
+                Ok(report) => drop(self.reports.send(report)),
+                Err(error) => break Some(error),
+            }
+        };
+        if failed.is_some()
+            && let Some(error) = self.producer.take_delivery_error()
+        {
+            warn!(%error, "a record of the transaction was not delivered");
+        }
+        if begun.is_some()
+            && let Err(error) = self.producer.abort()
+        {
+            debug!(%error, "the open transaction is left to its time-out");
+        }
+        if let Some(error) = failed {
+            drop(self.reports.send(Report::Failed(error)));
+        }
+    }
+
+    fn obey(&self, order: Order, begun: &mut Option<Instant>) -> Result<Report, TransactionError> {
+        if begun.is_none() {
+            self.producer.begin()?;
+        }
+        let since = *begun.get_or_insert_with(Instant::now);
+        match order {
+            Order::Write(mut chunk) => {
+                chunk.drain(|record| self.producer.send(record))?;
+                Ok(Report::Written(chunk))
+            }
+            Order::Commit { offsets, group } => {
+                self.persist(since, |producer| producer.send_offsets(&offsets, &group))?;
+                self.persist(since, TransactionalProducer::commit)?;
+                *begun = None;
+                Ok(Report::Committed)
+            }
+        }
+    }
+
+    /// Takes a step again and again while it can still succeed, but once only when shutting down. A transaction that
+    /// is about to be aborted by the broker is given up before.
+    fn persist(
+        &self,
+        since: Instant,
+        step: impl Fn(&TransactionalProducer) -> Result<(), TransactionError>,
+    ) -> Result<(), TransactionError> {
+        loop {
+            match step(&self.producer) {
+                Err(error)
+                    if error.remedy == Remedy::Retry
+                        && since.elapsed() < self.time_limit.mul_f64(0.8)
+                        && !self.given_up.load(Ordering::Relaxed)
+                        && !self.shutdown.requested() =>
+                {
+                    warn!(%error, "Kafka does not answer; trying again");
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
