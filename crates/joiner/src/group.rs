@@ -298,8 +298,12 @@ fn consumer_config(kafka: &KafkaConfig, section: &JoinerSection) -> ClientConfig
     let tuned = [
         // The default, a second, makes a backlog of several topics stall.
         ("fetch.queue.backoff.ms", "5"),
+        // One request asks for all partitions that are not full. If those that have something are full at the moment, it
+        // asks for the rest alone, which have nothing, and waits; and until it is answered nothing else is asked for.
+        ("fetch.wait.max.ms", "10"),
         // Per partition, of which there are many.
-        ("queued.max.messages.kbytes", "4096"),
+        ("queued.max.messages.kbytes", "1024"),
+        ("max.partition.fetch.bytes", "262144"),
         // After a crash the partitions are free again in 10 s instead of 45 s.
         ("session.timeout.ms", "10000"),
         ("heartbeat.interval.ms", "3000"),
