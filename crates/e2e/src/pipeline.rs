@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use joiner::{JoinerConfig, JoinerSection};
+use kafka::timestamps::ANY_TIME;
 use kafka::topics::Wanted;
 use models::topics::{Topic, Topics};
 use producer_api::ProducerApiConfig;
@@ -77,13 +78,9 @@ impl Pipeline {
         config
     }
 
-    /// Creates the three inputs, with the partitions that `topics` gives them, and the rejects. They take rows of any
-    /// time: Kafka 4 is alone in refusing rows that are more than an hour ahead, and can be told not to.
+    /// Creates the three inputs, with the partitions that `topics` gives them. They take rows of any time.
     pub async fn create_inputs(&self) {
-        const ANY_TIME: &[(&str, &str)] =
-            &[("message.timestamp.after.max.ms", "9223372036854775807")];
-        let topics = self.topics.inputs().into_iter().chain([&self.topics.rejects]);
-        let wanted: Vec<_> = topics.map(|topic| Wanted { topic, configs: ANY_TIME }).collect();
+        let wanted = self.topics.inputs().map(|topic| Wanted { topic, configs: &[ANY_TIME] });
         kafka::topics::ensure(&self.stack.kafka(), &wanted).await.unwrap();
     }
 

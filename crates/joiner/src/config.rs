@@ -59,6 +59,10 @@ pub struct JoinerSection {
     pub commit_interval: Duration,
     /// How many rows a transaction may read before it is committed early.
     pub max_transaction_rows: usize,
+    /// How long a partition with more to read may deliver nothing before the joiner starts over. After a third of it,
+    /// it warns.
+    #[serde(with = "humantime_serde")]
+    pub stall_timeout: Duration,
     /// The consumer group.
     pub group_id: String,
     /// What the transactional ids begin with. Must be the same for all joiners of a group.
@@ -88,6 +92,7 @@ impl Default for JoinerSection {
             max_state_bytes: rules.max_state_bytes,
             commit_interval: Duration::from_millis(100),
             max_transaction_rows: 100_000,
+            stall_timeout: Duration::from_secs(30),
             group_id: "tripstream-joiner".to_owned(),
             transactional_id: "tripstream-joiner".to_owned(),
             instance_id: None,
@@ -144,6 +149,11 @@ impl service::Settings for JoinerConfig {
                 "joiner.max_transaction_rows",
                 self.joiner.max_transaction_rows > 0,
                 "must be positive",
+            ),
+            (
+                "joiner.stall_timeout",
+                self.joiner.stall_timeout >= Duration::from_secs(3),
+                "must be at least 3 s",
             ),
             ("joiner.group_id", !group_id.is_empty(), "must not be empty"),
             ("joiner.transactional_id", !transactional_id.is_empty(), "must not be empty"),

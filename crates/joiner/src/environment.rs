@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use service::Context;
+use tokio::sync::watch;
 
 use crate::cleaner::Cleaner;
 use crate::config::JoinerConfig;
+use crate::log_ends::LogEnds;
 use crate::metrics::Metrics;
 use crate::outputs::OutputSchemas;
+use crate::reject_times::RejectTimes;
 use crate::report::Report;
 use crate::schemas::Schemas;
 use crate::topology::Topology;
@@ -33,6 +36,9 @@ pub(crate) struct Environment {
     pub(crate) ctx: Context,
     /// What the health check found last.
     pub(crate) kafka_reachable: Arc<AtomicBool>,
+    /// Where the consumed partitions were last said to end.
+    pub(crate) log_ends: watch::Receiver<LogEnds>,
+    pub(crate) reject_times: RejectTimes,
 }
 
 impl Environment {

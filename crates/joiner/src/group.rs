@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kafka::{KafkaConfig, LogContext};
+use kafka::{KafkaConfig, LogContext, log_ends};
 use models::{Partition, Side};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -19,6 +19,7 @@ use tracing::debug;
 use avro_schemas::SchemaId;
 
 use crate::config::JoinerSection;
+use crate::pulse::Pulse;
 use crate::topology::Topology;
 
 /// A change of the assignment. Nothing is read before it is answered.
@@ -74,7 +75,7 @@ impl ConsumerContext for GroupContext {
 }
 
 /// What a consumed partition is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     /// A partition of an input.
     Input(Side, Partition),
@@ -83,6 +84,13 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Its number in its topic.
+    pub(crate) const fn partition(self) -> Partition {
+        match self {
+            Self::Input(_, partition) | Self::Repartition(partition) => partition,
+        }
+    }
+
     /// The task that reads it, of `tasks`.
     pub(crate) const fn task(self, tasks: Partition) -> usize {
         match self {
@@ -107,6 +115,8 @@ pub(crate) struct Feed {
     pub(crate) held: Option<(OwnedMessage, SchemaId)>,
     /// Too far ahead of the others (rule 11).
     pub(crate) ahead: bool,
+    /// Whether it says what it has to say.
+    pub(crate) pulse: Pulse,
 }
 
 impl Feed {
@@ -176,9 +186,8 @@ impl Group {
             Err(error) if is_passing(&error) => return Ok(None),
             committed => committed?,
         };
-        let mut positions = TopicPartitionList::with_capacity(partitions.count());
-        for element in committed.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
+        let elements = committed.elements();
+        for element in &elements {
             match element.error() {
                 // Each partition has an answer of its own, and one that is not known must not pass for "none".
                 Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit)) => {
@@ -186,14 +195,20 @@ impl Group {
                 }
                 outcome => outcome?,
             }
-            let offset = match element.offset() {
-                Offset::Offset(offset) => offset,
-                _ => match self.consumer.fetch_watermarks(topic, partition, timeout) {
-                    Err(error) if is_passing(&error) => return Ok(None),
-                    watermarks => watermarks?.0,
-                },
-            };
-            positions.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        }
+        let is_known = |offset: Offset| matches!(offset, Offset::Offset(_));
+        let new = elements.iter().filter(|element| !is_known(element.offset()));
+        let new = new.map(|element| (element.topic(), element.partition()));
+        let starts = match log_ends::starts(&self.consumer, new, timeout) {
+            Err(error) if is_passing(&error) => return Ok(None),
+            starts => starts?,
+        };
+        let mut starts = starts.into_iter().map(Offset::Offset);
+        let mut positions = TopicPartitionList::with_capacity(partitions.count());
+        for element in &elements {
+            let known = Some(element.offset()).filter(|offset| is_known(*offset));
+            let offset = known.or_else(|| starts.next()).expect("each new one has been asked for");
+            positions.add_partition_offset(element.topic(), element.partition(), offset)?;
         }
         Ok(Some(positions))
     }
@@ -215,8 +230,19 @@ impl Group {
                 KafkaError::Subscription(format!("no queue for {topic}/{partition}"))
             })?;
             let topic = topic.to_owned();
+            let pulse = Pulse::new(Instant::now());
             let (uncommitted, held, ahead) = (false, None, false);
-            feeds.push(Feed { source, topic, partition, queue, next, uncommitted, held, ahead });
+            feeds.push(Feed {
+                source,
+                topic,
+                partition,
+                queue,
+                next,
+                uncommitted,
+                held,
+                ahead,
+                pulse,
+            });
         }
         self.consumer.assign(positions)?;
         Ok(feeds)
@@ -248,15 +274,24 @@ impl Group {
         partition: Partition,
         timeout: Duration,
     ) -> Result<i64, KafkaError> {
-        Ok(self.consumer.fetch_watermarks(topic, partition, timeout)?.1)
+        Ok(log_ends::ends(&self.consumer, [(topic, partition)], timeout)?[0])
     }
 }
 
 /// Whether it is worth while to ask again soon.
 fn is_passing(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, OperationTimedOut};
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(LeaderNotAvailable | NotLeaderForPartition | OperationTimedOut))
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::OffsetNotAvailable
+                | Code::OperationTimedOut
+        )
+    )
 }
 
 /// What a partition of one of the consumed topics is.

@@ -23,9 +23,12 @@ mod cleaner;
 mod config;
 mod environment;
 mod group;
+mod log_ends;
 mod metrics;
 mod outputs;
 mod payload;
+mod pulse;
+mod reject_times;
 mod rejects;
 mod repartition;
 mod report;
@@ -33,6 +36,7 @@ mod rows;
 mod runner;
 mod schemas;
 mod session;
+mod silence;
 mod tally;
 mod topology;
 mod transaction;
@@ -45,8 +49,10 @@ pub use topology::TopologyError;
 
 use cleaner::Cleaner;
 use environment::Environment;
+use log_ends::LogEnds;
 use metrics::Metrics;
 use outputs::OutputSchemas;
+use reject_times::RejectTimes;
 use report::Report;
 use schemas::Schemas;
 
@@ -95,6 +101,14 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
     };
     let cleaner = Cleaner::default();
     background.spawn(cleaner.clone().run(config.kafka.clone(), topology.clone()));
+    let reject_times = RejectTimes::unknown();
+    let max_future = config.joiner.max_future;
+    reject_times.ask(&config.kafka, &topology, max_future).await;
+    let watching = reject_times.clone();
+    background.spawn(watching.watch(config.kafka.clone(), topology.clone(), max_future));
+    let (sender, log_ends) = tokio::sync::watch::channel(LogEnds::unknown());
+    let interval = (config.joiner.stall_timeout / 10).min(LONGEST_LOG_ENDS_INTERVAL);
+    background.spawn(log_ends::watch(config.kafka.clone(), topology.clone(), interval, sender));
     let env = Arc::new(Environment {
         rules: config.joiner.rules(),
         transactional_id: transactional_id(&config.joiner),
@@ -107,6 +121,8 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
         cleaner,
         ctx,
         kafka_reachable,
+        log_ends,
+        reject_times,
     });
     let outcome = on_own_thread(Arc::clone(&env)).await;
     let summary = env.report.summary();
@@ -126,6 +142,8 @@ async fn on_own_thread(env: Arc<Environment>) -> Result<(), JoinerError> {
     outcome.await.unwrap_or(Err(JoinerError::Panicked))
 }
 
+/// How often it is asked where the consumed partitions end.
+const LONGEST_LOG_ENDS_INTERVAL: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 

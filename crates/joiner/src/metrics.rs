@@ -52,6 +52,12 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartitionLabels {
+    topic: String,
+    partition: Partition,
+}
+
 type Counters<L> = Family<L, Counter<u64, AtomicU64>>;
 type Gauges = Family<TaskLabel, Gauge<i64, AtomicI64>>;
 
@@ -68,6 +74,7 @@ pub(crate) struct Metrics {
     watermark: Gauges,
     open_entries: Gauges,
     state_bytes: Gauges,
+    lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
 }
 
 impl Metrics {
@@ -83,6 +90,7 @@ impl Metrics {
             watermark: Family::default(),
             open_entries: Family::default(),
             state_bytes: Family::default(),
+            lag: Family::default(),
         };
         metrics.register(|registry| own.clone().name(registry));
         own
@@ -101,6 +109,8 @@ impl Metrics {
         registry.register("watermark_seconds", help, self.watermark);
         registry.register("open_entries", "Trips that wait for rows", self.open_entries);
         registry.register("state_bytes", "Memory that the state takes, about", self.state_bytes);
+        let help = "Records of an assigned partition that are not read yet";
+        registry.register("lag_records", help, self.lag);
     }
 
     /// A transaction was committed.
@@ -148,6 +158,17 @@ impl Metrics {
         }
         self.open_entries.get_or_create(&label).set(task.open_entries() as i64);
         self.state_bytes.get_or_create(&label).set(task.state_bytes() as i64);
+    }
+
+    /// How many records of a partition there are to read.
+    pub(crate) fn lag(&self, topic: &str, partition: Partition, records: i64) {
+        let labels = PartitionLabels { topic: topic.to_owned(), partition };
+        self.lag.get_or_create(&labels).set(records);
+    }
+
+    /// No partition is ours.
+    pub(crate) fn forget_lag(&self) {
+        self.lag.clear();
     }
 
     /// The task is no longer ours.

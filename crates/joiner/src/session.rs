@@ -21,6 +21,7 @@ use crate::group::{Feed, Group, Rebalance, Source, source_of};
 use crate::outputs::Outputs;
 use crate::rows::Incoming;
 use crate::schemas::Answer;
+use crate::silence::Silence;
 use crate::tally::Tally;
 use crate::transaction::Transactions;
 use crate::work::{Balance, OwnTask, Step, Work, orphans};
@@ -45,6 +46,11 @@ pub(crate) enum SessionError {
     /// The group has gone on without us.
     #[error("the partitions were given to another joiner: ours was silent for too long")]
     AssignmentLost,
+    /// A partition is not read, and nobody knows why.
+    #[error(
+        "{topic}/{partition} has delivered nothing for {after:.0?}, though there is more to read"
+    )]
+    Stalled { topic: String, partition: Partition, after: Duration },
 }
 
 impl SessionError {
@@ -56,7 +62,7 @@ impl SessionError {
                 matches!(source, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
             }
             Self::Grown { .. } => true,
-            Self::Transaction(_) | Self::AssignmentLost => false,
+            Self::Transaction(_) | Self::AssignmentLost | Self::Stalled { .. } => false,
         }
     }
 }
@@ -106,6 +112,7 @@ pub(crate) struct Session<'e> {
     commits: u64,
     last_pass: Instant,
     last_row: Instant,
+    silence: Silence,
 }
 
 impl<'e> Session<'e> {
@@ -124,6 +131,7 @@ impl<'e> Session<'e> {
             topology: &env.topology,
             schemas: &env.schemas,
             connector: &section.group_id,
+            reject_times: &env.reject_times,
             transactions,
             outputs: Outputs::new(env.output_schemas, &env.topology),
             tasks: (0..env.topology.tasks()).map(|_| None).collect(),
@@ -132,17 +140,17 @@ impl<'e> Session<'e> {
             mark_step_ms: step.as_millis() as i64,
         };
         let now = Instant::now();
-        let (feeds, membership) = (Vec::new(), None);
         Ok(Self {
             env,
-            feeds,
+            feeds: Vec::new(),
             group,
-            membership,
+            membership: None,
             work,
             committing: None,
             commits: 0,
             last_pass: now,
             last_row: now,
+            silence: Silence::new(env),
         })
     }
 
@@ -177,11 +185,13 @@ impl<'e> Session<'e> {
             let mut read = 0;
             if self.work.transactions.is_full(max_rows) {
                 self.work.restart_idle(None, now);
+                Silence::excuse(&mut self.feeds);
             } else {
                 for index in 0..self.feeds.len() {
                     read += self.read(index, now)?;
                 }
             }
+            self.silence.look(&mut self.feeds, self.env)?;
             self.work.advance(wall_time())?;
             if self.work.transactions.is_due(interval, max_rows) {
                 self.commit()?;
@@ -281,6 +291,7 @@ impl<'e> Session<'e> {
         self.commit_and_wait()?;
         self.membership = None;
         self.feeds.clear();
+        Silence::forget(self.env);
         for (number, task) in self.work.tasks.iter_mut().enumerate() {
             if task.take().is_some() {
                 self.env.metrics.gone(number as Partition);
@@ -330,6 +341,7 @@ impl<'e> Session<'e> {
             self.work.transactions.count_row();
         }
         let mut read = 0;
+        let mut at_end = false;
         while read < TURN {
             match feed.queue.poll(Duration::ZERO) {
                 Some(Ok(message)) => {
@@ -345,14 +357,23 @@ impl<'e> Session<'e> {
                     }
                     self.work.transactions.count_row();
                     read += 1;
+                    at_end = false;
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => self.work.end(feed.source, now)?,
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    self.work.end(feed.source, now)?;
+                    at_end = true;
+                }
                 Some(Err(error)) => {
                     warn!(topic = feed.topic, partition = feed.partition, %error, "reading");
                     break;
                 }
                 None => break,
             }
+        }
+        if at_end {
+            feed.pulse.end(Instant::now());
+        } else if read > 0 {
+            feed.pulse.rows(Instant::now());
         }
         Ok(read)
     }

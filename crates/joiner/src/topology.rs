@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kafka::KafkaConfig;
+use kafka::timestamps::ANY_TIME;
 use kafka::topics::{TopicError, Wanted, ensure};
 use models::topics::Topic;
 use models::{Partition, Side};
@@ -54,13 +55,16 @@ pub enum TopologyError {
     },
 }
 
+/// [`ANY_TIME`] in both: a reject may be of any time, and all else of one up to `max_future` ahead.
+///
 /// Room for a row that grew: an unmatched row has up to two whole rows in it, a joined one three.
 const MAX_MESSAGE_BYTES: &str = "4194304";
-const OUTPUT: &[(&str, &str)] = &[("max.message.bytes", MAX_MESSAGE_BYTES)];
+const OUTPUT: &[(&str, &str)] = &[("max.message.bytes", MAX_MESSAGE_BYTES), ANY_TIME];
 /// Nothing in the internal topics may go before the joiner says so.
 const INTERNAL: &[(&str, &str)] = &[
     ("cleanup.policy", "delete"),
     ("max.message.bytes", MAX_MESSAGE_BYTES),
+    ANY_TIME,
     ("retention.bytes", "-1"),
     ("retention.ms", "-1"),
 ];
@@ -81,6 +85,23 @@ impl Topology {
         match source {
             Source::Input(side, _) => self.inputs[side.index()].partitions,
             Source::Repartition(_) => self.repartition.partitions,
+        }
+    }
+
+    /// All partitions that are consumed.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Source> {
+        let inputs = Side::ALL.into_iter().flat_map(|side| {
+            let partitions = 0..self.inputs[side.index()].partitions;
+            partitions.map(move |partition| Source::Input(side, partition))
+        });
+        inputs.chain((0..self.repartition.partitions).map(Source::Repartition))
+    }
+
+    /// The name of the topic of `source`.
+    pub(crate) fn topic_of(&self, source: Source) -> &str {
+        match source {
+            Source::Input(side, _) => &self.inputs[side.index()].name,
+            Source::Repartition(_) => &self.repartition.name,
         }
     }
 

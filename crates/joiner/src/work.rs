@@ -13,6 +13,7 @@ use crate::changelog::{Restored, Writer};
 use crate::group::Source;
 use crate::outputs::Outputs;
 use crate::payload::Payload;
+use crate::reject_times::RejectTimes;
 use crate::rejects::{self, Fault};
 use crate::repartition::{self, Forwarded, SourceMark};
 use crate::rows::{self, Incoming, Reading};
@@ -27,6 +28,7 @@ pub(crate) struct Work<'e> {
     pub(crate) schemas: &'e Schemas,
     /// What the rejects name as who rejected them.
     pub(crate) connector: &'e str,
+    pub(crate) reject_times: &'e RejectTimes,
     pub(crate) transactions: Transactions,
     pub(crate) outputs: Outputs,
     /// By number; those of other processes are absent.
@@ -340,12 +342,13 @@ impl Work<'_> {
     ) -> Result<(), TransactionError> {
         self.tally.reject(side, fault.reason);
         let (rejects, connector) = (&self.topology.rejects, self.connector);
-        let sent =
-            self.transactions.send(rejects::record(rejects, connector, incoming, place, fault));
-        match sent {
+        let times = self.reject_times;
+        let record =
+            |incoming| times.allowed(rejects::record(rejects, connector, incoming, place, fault));
+        match self.transactions.send(record(incoming)) {
             Err(error) if error.is_too_large() => {
                 let rest = rejects::without_content(incoming);
-                self.transactions.send(rejects::record(rejects, connector, &rest, place, fault))
+                self.transactions.send(record(&rest))
             }
             sent => sent,
         }

@@ -22,6 +22,9 @@ pub const ERROR_MESSAGE: &str = "__connect.errors.exception.message";
 /// Why the row was rejected, as one word: ours, beside Connect's.
 pub const REASON: &str = "reason";
 
+/// The time of a rejected row in milliseconds since the Unix epoch, if the rejects topic would not take it.
+pub const TIMESTAMP: &str = "tripstream.timestamp";
+
 /// Where a forwarded row was read: `topic/partition/offset`.
 pub const ORIGIN: &str = "tripstream.origin";
 /// Which stream a forwarded row belongs to: `trip`, `driver` or `rider`.

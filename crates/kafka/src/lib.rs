@@ -3,9 +3,11 @@
 mod config;
 pub mod headers;
 mod log_context;
+pub mod log_ends;
 pub mod partitioner;
 pub mod probe;
 mod properties;
+pub mod timestamps;
 pub mod topics;
 pub mod transaction;
 

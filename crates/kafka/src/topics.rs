@@ -11,10 +11,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
-use crate::{ConfigError, KafkaConfig, LogContext};
+use crate::timestamps::ANY_TIME;
+use crate::{ConfigError, KafkaConfig, LogContext, log_ends};
 
 /// How long one question to the cluster may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a created or deleted topic may take until all can see it.
 const VISIBLE_TIMEOUT: Duration = Duration::from_secs(30);
 const VISIBLE_POLL: Duration = Duration::from_millis(50);
@@ -173,6 +174,16 @@ impl Cluster {
         TopicError::Cluster { servers: self.servers.clone(), source }
     }
 
+    async fn create(
+        &self,
+        topics: impl Iterator<Item = NewTopic<'_>>,
+    ) -> Result<Vec<TopicResult>, TopicError> {
+        let topics: Vec<NewTopic<'_>> = topics.collect();
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let results = self.admin.create_topics(&topics, &options).await;
+        results.map_err(|source| self.failed(source))
+    }
+
     fn wait_until(
         &self,
         action: &'static str,
@@ -198,13 +209,15 @@ impl Cluster {
         let Some(topic) = all.topics().iter().find(|topic| topic.name() == name) else {
             return Ok(None);
         };
+        let asked = || topic.partitions().iter().map(|partition| (name, partition.id()));
+        let starts = log_ends::starts(&self.metadata, asked(), REQUEST_TIMEOUT);
+        let starts = starts.map_err(|source| self.failed(source))?;
+        let ends = log_ends::ends(&self.metadata, asked(), REQUEST_TIMEOUT);
+        let ends = ends.map_err(|source| self.failed(source))?;
         let mut partitions = Vec::with_capacity(topic.partitions().len());
-        for metadata in topic.partitions() {
-            let partition = metadata.id();
-            let marks = self.metadata.fetch_watermarks(name, partition, REQUEST_TIMEOUT);
-            let (low, high) = marks.map_err(|source| self.failed(source))?;
+        for (metadata, (low, high)) in topic.partitions().iter().zip(starts.into_iter().zip(ends)) {
             partitions.push(PartitionDescription {
-                partition,
+                partition: metadata.id(),
                 leader: metadata.leader(),
                 replicas: metadata.replicas().len(),
                 in_sync: metadata.isr().len(),
@@ -248,16 +261,23 @@ pub async fn ensure(
 ) -> Result<PartitionCounts, TopicError> {
     let cluster = connect(config).await?;
     let present = ask(&cluster, Cluster::partition_counts).await?;
-    let absent: Vec<NewTopic<'_>> = wanted
-        .iter()
-        .filter(|wanted| !present.contains_key(&wanted.topic.name))
-        .map(new_topic)
-        .collect();
+    let absent: Vec<&Wanted<'_>> =
+        wanted.iter().filter(|wanted| !present.contains_key(&wanted.topic.name)).collect();
     if !absent.is_empty() {
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let results = cluster.admin.create_topics(&absent, &options).await;
-        let results = results.map_err(|source| cluster.failed(source))?;
-        check(results, "create", RDKafkaErrorCode::TopicAlreadyExists)?;
+        let results = cluster.create(absent.iter().map(|wanted| new_topic(wanted, &[]))).await?;
+        let (refused, others): (Vec<_>, _) =
+            results.into_iter().partition(|result| is_refused_for_any_time(result, &absent));
+        check(others, "create", RDKafkaErrorCode::TopicAlreadyExists)?;
+        if !refused.is_empty() {
+            let again = absent.iter().filter(|wanted| {
+                refused
+                    .iter()
+                    .any(|result| matches!(result, Err((topic, _)) if *topic == wanted.topic.name))
+            });
+            let again = again.map(|wanted| new_topic(wanted, &[ANY_TIME]));
+            let results = cluster.create(again).await?;
+            check(results, "create", RDKafkaErrorCode::TopicAlreadyExists)?;
+        }
     }
     let names: Vec<String> = wanted.iter().map(|wanted| wanted.topic.name.clone()).collect();
     let counts = ask(&cluster, move |cluster| {
@@ -283,11 +303,20 @@ pub async fn ensure(
     Ok(result)
 }
 
-fn new_topic<'a>(wanted: &'a Wanted<'a>) -> NewTopic<'a> {
+/// A topic with its configuration, but for what is `left_out` of that.
+fn new_topic<'a>(wanted: &'a Wanted<'a>, left_out: &[(&str, &str)]) -> NewTopic<'a> {
     let Wanted { topic, configs } = wanted;
     let replication = TopicReplication::Fixed(topic.replicas);
     let new = NewTopic::new(&topic.name, topic.partitions, replication);
-    configs.iter().fold(new, |new, (key, value)| new.set(key, value))
+    let configs = configs.iter().filter(|config| !left_out.contains(config));
+    configs.fold(new, |new, (key, value)| new.set(key, value))
+}
+
+/// Whether a topic may have been refused because the broker doesn't know [`ANY_TIME`], or lets nobody set it.
+fn is_refused_for_any_time(result: &TopicResult, wanted: &[&Wanted<'_>]) -> bool {
+    use RDKafkaErrorCode::{InvalidConfig, PolicyViolation};
+    let Err((topic, InvalidConfig | PolicyViolation)) = result else { return false };
+    wanted.iter().any(|wanted| wanted.topic.name == *topic && wanted.configs.contains(&ANY_TIME))
 }
 
 fn check(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use kafka::{ConfigError, KafkaConfig, LogContext};
+use kafka::{ConfigError, KafkaConfig, LogContext, log_ends};
 use models::Partition;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -75,16 +75,14 @@ pub(crate) fn written_ends(
     partitions: &[Partition],
 ) -> Result<BTreeMap<Partition, i64>, ConsumeError> {
     let consumer = consumer_with(config, crate::NAME, &[("isolation.level", "read_uncommitted")])?;
-    let end = |partition: &Partition| {
-        let marks = consumer.fetch_watermarks(topic, *partition, REQUEST_TIMEOUT);
-        let (_, end) = marks.map_err(|source| ConsumeError::Kafka {
-            doing: "asking for the end of",
-            topic: topic.to_owned(),
-            source,
-        })?;
-        Ok((*partition, end))
-    };
-    partitions.iter().map(end).collect()
+    let asked = partitions.iter().map(|partition| (topic, *partition));
+    let ends = log_ends::ends(&consumer, asked, REQUEST_TIMEOUT);
+    let ends = ends.map_err(|source| ConsumeError::Kafka {
+        doing: "asking for the end of",
+        topic: topic.to_owned(),
+        source,
+    })?;
+    Ok(partitions.iter().copied().zip(ends).collect())
 }
 
 /// As [`consumer`], with these properties of librdkafka.

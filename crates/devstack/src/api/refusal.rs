@@ -5,6 +5,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
 };
+use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -20,12 +21,12 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 };
 use kafka_protocol::messages::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey,
-    BrokerId, EndTxnResponse, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
-    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
-    ProduceRequest, ProduceResponse, ProducerId, SyncGroupResponse, TxnOffsetCommitRequest,
-    TxnOffsetCommitResponse,
+    BrokerId, CreateTopicsRequest, CreateTopicsResponse, EndTxnResponse, FetchResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatResponse, InitProducerIdResponse,
+    JoinGroupResponse, LeaveGroupResponse, ListOffsetsRequest, ListOffsetsResponse,
+    MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse, ProducerId,
+    SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -43,6 +44,7 @@ pub(crate) fn refuse(request: &Request, error: ResponseError) -> Result<Bytes, W
         ApiKey::Fetch => request.answer(&FetchResponse::default().with_error_code(code)),
         ApiKey::ListOffsets => request.answer(&list_offsets(request.body()?, code)),
         ApiKey::Metadata => request.answer(&metadata(request.body()?, code)),
+        ApiKey::CreateTopics => request.answer(&create_topics(request.body()?, code)),
         ApiKey::OffsetCommit => request.answer(&offset_commit(request.body()?, code)),
         ApiKey::OffsetFetch => {
             request.answer(&offset_fetch(request.body()?, request.version, code))
@@ -114,6 +116,14 @@ fn metadata(request: MetadataRequest, code: i16) -> MetadataResponse {
         MetadataResponseTopic::default().with_name(Some(name)).with_error_code(code)
     });
     MetadataResponse::default().with_controller_id(BrokerId(-1)).with_topics(topics.collect())
+}
+
+fn create_topics(request: CreateTopicsRequest, code: i16) -> CreateTopicsResponse {
+    let topics = request
+        .topics
+        .into_iter()
+        .map(|topic| CreatableTopicResult::default().with_name(topic.name).with_error_code(code));
+    CreateTopicsResponse::default().with_topics(topics.collect())
 }
 
 fn offset_commit(request: OffsetCommitRequest, code: i16) -> OffsetCommitResponse {

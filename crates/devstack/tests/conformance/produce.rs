@@ -177,6 +177,35 @@ fn topic_can_ask_for_the_time_of_appending() {
 }
 
 #[test]
+fn time_further_from_the_clock_than_the_topic_allows_is_refused() {
+    type Configs = &'static [(&'static str, &'static str)];
+    const HOUR: i64 = 3_600_000;
+    const ANY: &str = "9223372036854775807";
+    let refused = Err(ResponseError::InvalidTimestamp);
+    let cases: [(Configs, i64, Result<(), ResponseError>); 7] = [
+        // What Kafka 4 has where neither the topic nor the broker is told otherwise (KIP-1030).
+        (&[("message.timestamp.after.max.ms", "3600000")], HOUR / 2, Ok(())),
+        (&[("message.timestamp.after.max.ms", "3600000")], 2 * HOUR, refused),
+        (&[("message.timestamp.after.max.ms", "3600000")], -1_000 * HOUR, Ok(())),
+        (&[("message.timestamp.after.max.ms", ANY)], 1_000 * HOUR, Ok(())),
+        (&[("message.timestamp.before.max.ms", "3600000")], -2 * HOUR, refused),
+        (&[("message.timestamp.before.max.ms", "3600000")], -HOUR / 2, Ok(())),
+        (&[("message.timestamp.type", "LogAppendTime")], 2 * HOUR, Ok(())),
+    ];
+    let mut wire = Wire::connect();
+    for (configs, ahead, expected) in cases {
+        let topic = topic_with(1, configs);
+        let now = now_ms();
+        let bytes = Batch::at(&[now, now + ahead, now]).encode().freeze();
+        let answer = wire.produce_all(&produce_request(&topic, None, vec![(0, bytes)])).remove(0);
+        assert_eq!(outcome(answer.error_code), expected, "{configs:?}, {ahead} ms ahead");
+        let indexes: Vec<i32> = answer.record_errors.iter().map(|e| e.batch_index).collect();
+        let at_fault: &[i32] = if expected.is_ok() { &[] } else { &[1] };
+        assert_eq!(indexes, at_fault, "KIP-467 names the records");
+    }
+}
+
+#[test]
 fn version_3_of_produce_is_still_taken() {
     let topic = topic(1);
     let mut wire = Wire::connect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use join::{Config, Layout, RestoreError, SetupError, Task};
-use kafka::{KafkaConfig, LogContext};
+use kafka::{KafkaConfig, LogContext, log_ends};
 use models::Partition;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -153,8 +153,8 @@ impl Restorer<'_> {
         let uncommitted = self.consumer("read_uncommitted")?;
         for &partition in partitions {
             let end = |consumer: &BaseConsumer<LogContext>| {
-                let marks = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT);
-                marks.map(|(_, high)| high).map_err(|source| self.failed(source))
+                let end = log_ends::ends(consumer, [(topic.as_str(), partition)], REQUEST_TIMEOUT);
+                end.map(|ends| ends[0]).map_err(|source| self.failed(source))
             };
             let high = end(&uncommitted)?;
             while end(committed)? < high {

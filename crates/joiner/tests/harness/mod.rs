@@ -12,6 +12,7 @@ use avro_schemas::{Encoder, Record, RecordType, RegistryClient, RegistryConfig, 
 use devstack::Addresses;
 use joiner::{JoinerConfig, JoinerError, Summary};
 use kafka::KafkaConfig;
+use kafka::timestamps::ANY_TIME;
 use kafka::topics::Wanted;
 use models::records::{DriverEarning, Rider, Trip};
 use models::topics::Topic;
@@ -29,11 +30,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The longest pause before a broker that went down is tried again, in ms.
 const SOON: &str = "200";
-
-/// Kafka 4 is alone in refusing rows that are more than an hour ahead, and can be told not to.
-const ANY_TIME: (&str, &str) = ("message.timestamp.after.max.ms", "9223372036854775807");
-/// What the joiner gives its outputs.
-const LARGE: (&str, &str) = ("max.message.bytes", "4194304");
 
 pub struct Rig {
     pub config: JoinerConfig,
@@ -59,8 +55,7 @@ pub struct Running {
 }
 
 impl Rig {
-    /// Topics of the three inputs with these partition counts, empty, and the rejects; all others are the joiner's
-    /// business.
+    /// Topics of the three inputs with these partition counts, empty; all others are the joiner's business.
     pub async fn new(partitions: [Partition; 3]) -> Self {
         Self::on(Addresses::for_tests(), partitions).await
     }
@@ -93,9 +88,7 @@ impl Rig {
         config.joiner.repartition_topic = format!("{prefix}-repartition");
         config.joiner.changelog_topic = format!("{prefix}-changelog");
         let inputs = config.topics.inputs().map(|topic| Wanted { topic, configs: &[ANY_TIME] });
-        let rejects = Wanted { topic: &config.topics.rejects, configs: &[ANY_TIME, LARGE] };
-        let wanted = [&inputs[..], &[rejects]].concat();
-        kafka::topics::ensure(&config.kafka, &wanted).await.unwrap();
+        kafka::topics::ensure(&config.kafka, &inputs).await.unwrap();
         let registry = registry(&config.registry);
         let mut ids = HashMap::new();
         let types = [RecordType::Trip, RecordType::DriverEarning, RecordType::Rider];

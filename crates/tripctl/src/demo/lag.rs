@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka::LogContext;
+use kafka::{LogContext, log_ends};
 use models::Partition;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -63,9 +63,12 @@ impl Meter {
             wanted.add_partition(topic, *partition);
         }
         let committed = self.consumer.committed_offsets(wanted, TIMEOUT)?;
+        let starts = log_ends::starts(&self.consumer, partitions.iter().copied(), TIMEOUT)?;
+        let ends = log_ends::ends(&self.consumer, partitions.iter().copied(), TIMEOUT)?;
         let mut rows = 0;
-        for (topic, partition) in partitions {
-            let (low, high) = self.consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+        for ((topic, partition), (low, high)) in
+            partitions.into_iter().zip(starts.into_iter().zip(ends))
+        {
             let next = committed.find_partition(topic, partition).map(|found| found.offset());
             let next = if let Some(Offset::Offset(next)) = next { next.max(low) } else { low };
             rows += u64::try_from(high - next).unwrap_or(0);
