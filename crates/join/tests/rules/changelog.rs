@@ -6,7 +6,9 @@ use join::{
 use models::{Side, TripId};
 use proptest::prelude::*;
 
-use crate::story::{Text, active, at, config, fed_by_another, ms, row, tell, tell_state, ts};
+use crate::story::{
+    Text, active, at, cases, config, fed_by_another, ms, row, tell, tell_state, ts,
+};
 
 fn layout() -> Layout {
     Layout::new(0, 2, [2, 2, 1]).unwrap()
@@ -17,7 +19,7 @@ fn through_the_changelog(changes: &Changes<Text>) -> Changes<Text> {
     serde_json::from_str(&serde_json::to_string(changes).unwrap()).unwrap()
 }
 
-fn restore(config: &Config, layout: Layout, changelog: &[Changes<Text>]) -> Task<Text> {
+pub(crate) fn restore(config: &Config, layout: Layout, changelog: &[Changes<Text>]) -> Task<Text> {
     let mut task = Task::new(config, layout).unwrap();
     for changes in changelog {
         task.apply(through_the_changelog(changes)).unwrap();
@@ -97,7 +99,7 @@ fn told(out: &mut Vec<Decision<Text>>) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn restored_at_any_cut_it_is_what_it_was_and_goes_on_as_it_would_have(

@@ -8,7 +8,7 @@ use models::{Side, TripId};
 use proptest::prelude::*;
 
 use crate::model::joins_by_brute_force;
-use crate::story::{Text, at, config, row, tell};
+use crate::story::{Text, at, cases, config, row, tell};
 
 const WINDOW: i64 = 10;
 
@@ -150,7 +150,7 @@ fn trips() -> impl Strategy<Value = Vec<TripPlan>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn foreign_rows_join_as_completely_as_those_at_home(

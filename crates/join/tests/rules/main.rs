@@ -5,11 +5,13 @@
     reason = "a test that finds something else than it needs has failed"
 )]
 
+mod against_model;
 mod bounds;
 mod changelog;
 mod cluster;
 mod matching;
 mod model;
 mod properties;
+mod published;
 mod story;
 mod watermarks;

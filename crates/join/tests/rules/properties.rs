@@ -2,84 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use join::{Config, Decision, Fate, Layout, RejectReason, Task, WallTime};
+use join::{Config, Decision, Layout, Task, WallTime};
 use models::Side;
 use proptest::prelude::*;
 
-use crate::model::{Event, Model, ModelRow, joins_by_brute_force};
-use crate::story::{Text, active, at, config, fed_by_another, ms, row, tell, tell_state};
+use crate::model::joins_by_brute_force;
+use crate::story::{Text, at, cases, config, ms, row, tell};
 
 const WINDOW: i64 = 10;
 
-fn any_side() -> impl Strategy<Value = Side> {
-    (0..3_usize).prop_map(|index| Side::ALL[index])
-}
-
-/// A row or a watermark, in about the order of time, with stragglers and repetitions.
-fn steps() -> impl Strategy<Value = Vec<Result<ModelRow, i64>>> {
-    let step = (0..4_u8, any_side(), -30..6_i64, prop::bool::weighted(0.2));
-    prop::collection::vec(step, 0..200).prop_map(|steps| {
-        let steps = steps.into_iter().enumerate().map(|(count, (trip, side, offset, is_mark))| {
-            let time = (30 + count as i64 / 2 + offset).max(0);
-            if is_mark { Err(time - 5) } else { Ok((trip, side, time)) }
-        });
-        steps.collect()
-    })
-}
-
-fn times(payloads: &[Option<Text>; 3]) -> [Option<i64>; 3] {
-    payloads
-        .each_ref()
-        .map(|text| text.as_ref().map(|text| text.0.split_once('@').unwrap().1.parse().unwrap()))
-}
-
-fn as_event(decision: &Decision<Text>) -> Event {
-    let number = |id: &str| id.parse().unwrap();
-    match decision {
-        Decision::Joined(trip) => {
-            let payloads = trip.payloads.clone().map(Some);
-            Event::Joined(number(trip.trip_id.as_str()), times(&payloads))
-        }
-        Decision::Unmatched(trip) => {
-            Event::Unmatched(number(trip.trip_id.as_str()), times(&trip.payloads))
-        }
-        Decision::Rejected(rejected) => {
-            assert_eq!(rejected.reason, RejectReason::Late);
-            Event::Late
-        }
-    }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn every_stream_is_decided_as_the_plain_rules_say(steps in steps()) {
-        let mut task = fed_by_another(&config());
-        let mut model = Model { window: WINDOW, watermark: i64::MIN, entries: Vec::new() };
-        let mut out = Vec::new();
-        for step in steps {
-            let (fate, expected) = match step {
-                Ok((trip, side, time)) => {
-                    let row = row(&trip.to_string(), side, time, 0);
-                    let fate = task.on_forwarded_row(row, at(1_000), &mut out);
-                    (Some(fate), model.row((trip, side, time)))
-                }
-                Err(time) => {
-                    task.on_watermark(1, active(time), at(1_000), &mut out);
-                    (None, model.watermark(time))
-                }
-            };
-            let mut events: Vec<_> = out.drain(..).map(|decision| as_event(&decision)).collect();
-            events.extend(fate.filter(|fate| *fate == Fate::Duplicate).map(|_| Event::Duplicate));
-            events.sort();
-            prop_assert_eq!(events, expected, "{:?}", step);
-            prop_assert_eq!(tell_state(&task).is_empty(), model.entries.is_empty());
-            let entries = task.snapshot().trips.iter().map(|trip| trip.entries.len()).sum::<usize>();
-            prop_assert_eq!(entries, model.entries.len(), "{:?}", step);
-            prop_assert!(task.is_balanced(), "{:?}", step);
-        }
-    }
+    #![proptest_config(cases(400))]
 
     #[test]
     fn arrival_order_within_the_grace_does_not_matter(

@@ -10,6 +10,7 @@ use join::{
     WallTime,
 };
 use models::{EventTime, Side, TripId};
+use proptest::test_runner::Config as ProptestConfig;
 use serde::{Deserialize, Serialize};
 
 /// A payload that says which row it came with: `trip@3`.
@@ -36,6 +37,14 @@ pub(crate) fn config() -> Config {
         duplicates: Duplicates::Drop,
         max_state_bytes: 1 << 30,
         changelog: true,
+    }
+}
+
+/// So many cases of a property, unless `PROPTEST_CASES` says how many.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(usual),
     }
 }
 
