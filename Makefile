@@ -13,6 +13,8 @@ ARGS ?=
 RUNS ?= 20
 # How long the demo asks for trips: `make demo SECONDS=20`; without it, until Ctrl-C.
 SECONDS ?=
+# `QUICK=1 make compare-schedulers` for a short comparison.
+QUICK ?=
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 bin_dir = $(TARGET_DIR)/$(if $(filter dev,$(BUILD)),debug,$(BUILD))
@@ -94,6 +96,14 @@ topics: ## describe the topics
 .PHONY: verify
 verify: ## does every trip in the inputs have exactly one fate in the outputs?
 	@$(call run,tripctl,verify)
+
+.PHONY: compare-schedulers
+ifeq ($(QUICK),)
+compare-schedulers: BUILD = release
+endif
+compare-schedulers: ## what do the schedulers differ in? writes target/compare/report.html (QUICK=1 for half a minute)
+	@$(build) && exec "$(bin_dir)/tripctl" --config-dir "$(CONFIG)" --log-format text \
+	  compare --report "$(CURDIR)/target/compare/report.md" $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-joiner
 bench-joiner: BUILD = release

@@ -6,6 +6,7 @@
 //! late by more than its interval has a last tick after its next one and never fires again. What stays its own is the
 //! polling each 500 ms, which shows as lag.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,27 +27,26 @@ const WATCH: Duration = Duration::from_secs(5);
 /// What the library reports.
 type Fired = Result<DateTime<Utc>, JobSchedulerError>;
 
-/// The calendar, wound by the library.
+/// The calendars of all jobs, wound by the library.
 pub(crate) struct Clockwork {
     scheduler: JobScheduler,
-    calendar: Calendar,
-    trips: u32,
-    /// The instant that the library has a job for.
+    calendars: Vec<Calendar>,
+    /// The instant that the library has a job for: the next of all calendars.
     armed: Option<DateTime<Utc>>,
-    /// A tick to hand out once the missed ones before it are.
-    tick: Option<Tick>,
+    /// What has come due and is not handed out yet.
+    due: VecDeque<Due>,
     fired: UnboundedReceiver<Fired>,
     report: UnboundedSender<Fired>,
 }
 
 impl Clockwork {
     /// Starts the library's own tasks.
-    pub(crate) async fn start(calendar: Calendar, trips: u32) -> Result<Self, JobSchedulerError> {
+    pub(crate) async fn start(calendars: Vec<Calendar>) -> Result<Self, JobSchedulerError> {
         let mut scheduler = JobScheduler::new().await?;
         scheduler.init().await?;
         scheduler.start().await?;
         let (report, fired) = unbounded_channel();
-        Ok(Self { scheduler, calendar, trips, armed: None, tick: None, fired, report })
+        Ok(Self { scheduler, calendars, armed: None, due: VecDeque::new(), fired, report })
     }
 
     /// Ends the library's polling.
@@ -99,33 +99,40 @@ impl Clockwork {
     }
 }
 
+impl Clockwork {
+    /// Takes from all calendars what has come due by now.
+    fn take(&mut self) {
+        let now = Utc::now();
+        for (job, calendar) in self.calendars.iter_mut().enumerate() {
+            // None: it is not this job's instant, or the clock was set back between the library's look at it and ours.
+            let Some(elapsed) = calendar.take(now) else { continue };
+            if elapsed.missed > 0 {
+                warn!(missed = elapsed.missed, "ticks passed unseen; only the last one fires");
+                self.due.push_back(Due::Missed { job, ticks: elapsed.missed });
+            }
+            let ago = (now - elapsed.last).to_std().unwrap_or_default();
+            let due = Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
+            self.due.push_back(Due::Now(Tick { due, trips: elapsed.trips, job }));
+        }
+    }
+}
+
 impl Schedule for Clockwork {
     async fn next(&mut self) -> Option<Due> {
         loop {
-            if let Some(tick) = self.tick.take() {
-                return Some(Due::Now(tick));
+            if let Some(due) = self.due.pop_front() {
+                return Some(due);
             }
             let at = if let Some(at) = self.armed {
                 at
             } else {
-                let at = self.calendar.next()?;
+                let at = self.calendars.iter().filter_map(Calendar::next).min()?;
                 self.arm(at);
                 at
             };
             self.wait_for(at).await;
             self.armed = None;
-            let now = Utc::now();
-            let Some(elapsed) = self.calendar.take(now) else {
-                // The clock was set back between the library's look at it and ours.
-                continue;
-            };
-            let ago = (now - elapsed.last).to_std().unwrap_or_default();
-            let due = Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
-            self.tick = Some(Tick { due, trips: self.trips });
-            if elapsed.missed > 0 {
-                warn!(missed = elapsed.missed, "ticks passed unseen; only the last one fires");
-                return Some(Due::Missed(elapsed.missed));
-            }
+            self.take();
         }
     }
 }
@@ -152,11 +159,17 @@ mod tests {
 
     use super::*;
     use crate::Timetable;
+    use crate::load::Load;
+
+    fn calendar(timetable: Timetable, count: u64, start: DateTime<Utc>) -> Calendar {
+        let load = Load { trips: 30, rate: None, ramp: Duration::ZERO };
+        let extent = Extent { count: Some(count), duration: None };
+        Calendar::new(timetable, load, extent, start)
+    }
 
     async fn clockwork(schedule: &str, count: u64, start: DateTime<Utc>) -> Clockwork {
         let timetable = Timetable::parse(schedule, Tz::UTC, start).unwrap();
-        let extent = Extent { count: Some(count), duration: None };
-        Clockwork::start(Calendar::new(timetable, extent, start), 30).await.unwrap()
+        Clockwork::start(vec![calendar(timetable, count, start)]).await.unwrap()
     }
 
     async fn next(clockwork: &mut Clockwork) -> Option<Due> {
@@ -174,7 +187,7 @@ mod tests {
                     dues.push(tick.due);
                 }
                 // A machine that stalls for a second: counted, and no reason to fail.
-                Due::Missed(missed) => dues.extend(vec![Instant::now(); missed as usize]),
+                Due::Missed { ticks, .. } => dues.extend(vec![Instant::now(); ticks as usize]),
             }
         }
         assert_eq!(dues.len(), 3);
@@ -187,7 +200,7 @@ mod tests {
         // The sixth instant is 5 minutes ago and the seventh 5 minutes ahead: no second more or less matters.
         let start = Utc::now() - TimeDelta::minutes(55);
         let mut clockwork = clockwork("every 600s", 7, start).await;
-        assert_eq!(next(&mut clockwork).await, Some(Due::Missed(5)));
+        assert_eq!(next(&mut clockwork).await, Some(Due::Missed { job: 0, ticks: 5 }));
         let Some(Due::Now(tick)) = next(&mut clockwork).await else { panic!("the last one fires") };
         assert!(tick.due.elapsed() > Duration::from_secs(250));
     }
@@ -204,5 +217,22 @@ mod tests {
         }
         assert!(matches!(next(&mut clockwork).await, Some(Due::Now(_))));
         assert_eq!(next(&mut clockwork).await, None);
+    }
+
+    #[tokio::test]
+    async fn jobs_fire_each_at_its_own_instants() {
+        let start = Utc::now();
+        let calendars = [("every 1s", 3), ("every 2s", 2)].map(|(schedule, count)| {
+            calendar(Timetable::parse(schedule, Tz::UTC, start).unwrap(), count, start)
+        });
+        let mut clockwork = Clockwork::start(calendars.into()).await.unwrap();
+        let mut ticks = [0, 0];
+        while let Some(due) = next(&mut clockwork).await {
+            match due {
+                Due::Now(tick) => ticks[tick.job] += 1,
+                Due::Missed { job, ticks: missed } => ticks[job] += missed,
+            }
+        }
+        assert_eq!(ticks, [3, 2]);
     }
 }

@@ -2,17 +2,18 @@
 
 mod calendar;
 mod clockwork;
+mod load;
 mod settings;
 mod timetable;
 mod zoned;
 
 use anyhow::Context as _;
 use service::Context;
-use trip_client::{Plan, Report, TripClient, drive};
+use trip_client::{JoinerWatch, Plan, Report, TickLog, TripClient, drive};
 
 use calendar::Calendar;
 use clockwork::Clockwork;
-pub use settings::{CronConfig, CronSettings};
+pub use settings::{CronConfig, CronJob, CronSettings};
 pub use timetable::{Timetable, TimetableError};
 
 /// The name of this service.
@@ -23,25 +24,34 @@ pub const NAME: &str = "scheduler-cron";
 ///
 /// # Errors
 ///
-/// If the settings can't work, the report could not be written at the end, or the cron library does not start.
+/// If the settings can't work, the report could not be written at the end, the joiner to wait for does not answer, or the
+/// cron library does not start.
 pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<Report> {
     let CronSettings { client, scheduler_cron: config, shutdown, .. } = settings;
     if let Some(path) = &config.report {
         Report::reserve(path)?;
     }
-    let timetable = config.timetable().context("configuration")?;
-    let overrun = (config.overrun, config.queue_limit);
-    let plan = Plan::new(NAME, config.in_words(), overrun, &client, &shutdown);
+    let (start, extent) = (chrono::Utc::now(), config.extent());
+    let (mut calendars, mut jobs) = (Vec::new(), Vec::new());
+    for entry in config.entries().context("configuration")? {
+        calendars.push(Calendar::new(entry.timetable, entry.load, extent, start));
+        jobs.push(entry.job);
+    }
+    let in_words: Vec<_> = jobs.iter().map(|job| job.schedule.as_str()).collect();
+    let in_words = format!("{}; looked for each 500ms", in_words.join("; "));
+    let mut plan = Plan::new(NAME, in_words, jobs, &client, &shutdown);
+    plan.tick_log = config.timeline.as_deref().map(TickLog::create).transpose()?;
+    if let Some(limit) = client.until_joined {
+        plan.until_joined = Some((JoinerWatch::start(&client).await?, limit));
+    }
     let client = TripClient::new(&client).context("configuration")?;
-    let calendar = Calendar::new(timetable, config.extent(), chrono::Utc::now());
-    let mut clockwork = Clockwork::start(calendar, config.trips)
-        .await
-        .context("cannot start tokio-cron-scheduler")?;
+    let mut clockwork =
+        Clockwork::start(calendars).await.context("cannot start tokio-cron-scheduler")?;
     // The library's shutdown does not wait for jobs; here a job only hands over its tick, and `drive` waits for the
     // requests.
     let report = drive(&client, &mut clockwork, plan, &ctx).await;
     clockwork.stop().await;
-    Ok(report)
+    Ok(report?)
 }
 
 /// [`run`] as the binary does it: prints the summary, writes the report, and fails if requests failed.

@@ -17,6 +17,7 @@ Examples:
   scheduler-cron --every 10s --trips 100 --duration 60s --report target/cron.json
   scheduler-cron --cron '*/5 * * * * *'       each 5 s on the clock
   scheduler-cron --cron '0 0 9 * * Mon-Fri' --time-zone Europe/Paris
+  scheduler-cron --rate 300 --ramp 30s --duration 60s --until-joined
   scheduler-cron --overrun queue --set scheduler_cron.queue_limit=50")]
 struct Args {
     /// Where the producer API is [client.url]
@@ -40,15 +41,31 @@ struct Args {
     /// Requests that may run at once [client.max_in_flight]
     #[arg(long, value_name = "N")]
     max_in_flight: Option<usize>,
+    /// Trips a second; sets how many each request asks for [scheduler_cron.rate]
+    #[arg(long, value_name = "TRIPS", allow_hyphen_values = true, conflicts_with_all = ["trips"])]
+    rate: Option<String>,
+    /// Rise to the full load within this time, such as 30s [scheduler_cron.ramp]
+    #[arg(long, value_name = "TIME")]
+    ramp: Option<String>,
     /// Stop after this time, such as 60s
     #[arg(long, value_name = "TIME")]
     duration: Option<String>,
     /// Stop after this many ticks
     #[arg(long, value_name = "N")]
     count: Option<u64>,
+    /// At the end wait until the joiner has joined as many trips as were confirmed, for at most this time; asks its
+    /// /metrics at client.joiner_url [client.until_joined]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+    until_joined: Option<String>,
+    /// Where that joiner's health and metrics are [client.joiner_url]
+    #[arg(long, value_name = "URL")]
+    joiner_url: Option<String>,
     /// Also write the report to this file, as JSON
     #[arg(long, value_name = "FILE.json")]
     report: Option<String>,
+    /// Write what became of each tick to this file, one JSON object a line
+    #[arg(long, value_name = "FILE.jsonl")]
+    timeline: Option<String>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -66,7 +83,12 @@ impl Args {
             ("scheduler_cron.overrun", self.overrun.clone()),
             ("scheduler_cron.duration", self.duration.clone()),
             ("scheduler_cron.count", self.count.map(|n| n.to_string())),
+            ("scheduler_cron.rate", self.rate.clone()),
+            ("scheduler_cron.ramp", self.ramp.clone()),
+            ("client.until_joined", self.until_joined.clone()),
+            ("client.joiner_url", self.joiner_url.clone()),
             ("scheduler_cron.report", self.report.clone()),
+            ("scheduler_cron.timeline", self.timeline.clone()),
         ];
         keys.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }

@@ -4,7 +4,7 @@
 mod fake_api;
 
 use fake_api::{FakeApi, OK, Reply, refused_url, until, within};
-use scheduler_cron::{CronSettings, run};
+use scheduler_cron::{CronJob, CronSettings, run};
 use service::Context;
 use trip_client::SkipReason;
 
@@ -73,4 +73,39 @@ async fn an_api_that_is_not_there_fails_requests_not_the_run() {
     report.counts.balance().unwrap();
     assert!(report.counts.failed["connect"] >= 1);
     assert!(report.verdict().is_err());
+}
+
+#[tokio::test]
+async fn a_job_that_is_held_up_does_not_hold_up_the_others() {
+    // Whoever asks for one trip gets no answer until the others have had theirs.
+    let api = FakeApi::start_by_trips(|trips| if trips == 1 { Reply::Held } else { OK });
+    let mut settings = settings(&api.url, "every 3s");
+    settings.scheduler_cron.count = Some(3);
+    settings.scheduler_cron.jobs = [("slow", 1), ("quick", 2)]
+        .map(|(name, trips)| CronJob {
+            name: name.to_owned(),
+            schedule: "every 1s".to_owned(),
+            trips: Some(trips),
+            ..CronJob::default()
+        })
+        .into();
+    let ctx = Context::new("test");
+    let release = async {
+        until("a tick of the slow job is skipped", || {
+            ctx.metrics.encode().contains("outcome=\"busy\"")
+        })
+        .await;
+        api.release();
+    };
+    let run = within("the run", run(settings, ctx.clone()));
+    let (report, ()) = tokio::join!(run, release);
+    let report = report.unwrap();
+    report.counts.balance().unwrap();
+    report.verdict().unwrap();
+    let [slow, quick] = &report.jobs[..] else { panic!("two jobs: {report}") };
+    assert_eq!((slow.counts.scheduled, quick.counts.scheduled), (3, 3));
+    assert!(slow.counts.skipped[&SkipReason::Busy] >= 1, "{report}");
+    // On a machine that stalls for a second a tick may be missed.
+    let missed = quick.counts.skipped.get(&SkipReason::Missed).copied().unwrap_or_default();
+    assert_eq!(quick.counts.succeeded + missed, 3, "{report}");
 }

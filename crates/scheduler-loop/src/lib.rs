@@ -1,13 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod alarm;
 mod pace;
 mod settings;
 mod timeline;
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use service::Context;
-use trip_client::{Plan, Report, TripClient, drive};
+use tokio::time::Instant;
+use trip_client::{JoinerWatch, Plan, Report, TickLog, TripClient, drive};
 
+use alarm::Alarm;
 use pace::{ClosedLoop, OpenLoop};
 pub use settings::{LoopConfig, LoopSettings};
 pub use timeline::Timeline;
@@ -15,26 +20,35 @@ pub use timeline::Timeline;
 /// The name of this service.
 pub const NAME: &str = "scheduler-loop";
 
+/// The first tick is due so long after the start, so that it, too, finds all set up and is on time.
+const SET_UP: Duration = Duration::from_millis(10);
+
 /// Runs the schedule until it is over or shutdown is asked for, and reports. Requests that failed are in the report, and
 /// in [`Report::verdict`]; they are no error here.
 ///
 /// # Errors
 ///
-/// If the settings can't work, or the report could not be written at the end.
+/// If the settings can't work, the report could not be written at the end, or the joiner to wait for does not answer.
 pub async fn run(settings: LoopSettings, ctx: Context) -> anyhow::Result<Report> {
     let LoopSettings { client, scheduler_loop: config, shutdown, .. } = settings;
     if let Some(path) = &config.report {
         Report::reserve(path)?;
     }
-    let overrun = (config.overrun, config.queue_limit);
-    let plan = Plan::new(NAME, config.in_words(), overrun, &client, &shutdown);
+    let mut plan = Plan::new(NAME, config.in_words(), vec![config.job()], &client, &shutdown);
+    plan.tick_log = config.timeline.as_deref().map(TickLog::create).transpose()?;
+    if let Some(limit) = client.until_joined {
+        plan.until_joined = Some((JoinerWatch::start(&client).await?, limit));
+    }
     let client = TripClient::new(&client).context("configuration")?;
+    let alarm = Alarm::start().context("cannot start the thread that keeps the time")?;
     let report = if config.closed_loop {
-        let mut pace = ClosedLoop::new(config.period, config.trips, config.extent());
-        drive(&client, &mut pace, plan, &ctx).await
+        let mut pace = ClosedLoop::new(alarm, config.period, config.trips, config.extent());
+        drive(&client, &mut pace, plan, &ctx).await?
     } else {
-        let mut pace = OpenLoop::new(config.period, config.trips, config.extent());
-        drive(&client, &mut pace, plan, &ctx).await
+        let ramp = config.ramp.unwrap_or_default();
+        let timeline = Timeline::new(Instant::now() + SET_UP, config.effective_period(), ramp);
+        let mut pace = OpenLoop::new(alarm, timeline, config.trips, config.extent());
+        drive(&client, &mut pace, plan, &ctx).await?
     };
     Ok(report)
 }

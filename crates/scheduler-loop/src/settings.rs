@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, Settings, ShutdownConfig};
-use trip_client::{ClientConfig, Extent, Overrun, validate_load};
+use trip_client::{ClientConfig, Extent, Job, Load, Overrun};
 
 /// All sections that the loop scheduler reads.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoopSettings {
     /// Section `[log]`.
@@ -23,7 +23,7 @@ pub struct LoopSettings {
 }
 
 /// Section `[scheduler_loop]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoopConfig {
     /// How many trips each request asks for. At least 1.
@@ -31,6 +31,11 @@ pub struct LoopConfig {
     /// Time from one tick to the next; with `closed_loop`, the pause after each answer.
     #[serde(with = "humantime_serde")]
     pub period: Duration,
+    /// Trips a second: sets the period to `trips` / `rate`.
+    pub rate: Option<f64>,
+    /// Rise to the full rate within that time.
+    #[serde(with = "humantime_serde")]
+    pub ramp: Option<Duration>,
     /// Sleep after each answer instead of keeping to the timeline.
     pub closed_loop: bool,
     /// What becomes of a tick that is due while earlier requests run.
@@ -44,6 +49,8 @@ pub struct LoopConfig {
     pub duration: Option<Duration>,
     /// Also write the report to this file, as JSON.
     pub report: Option<PathBuf>,
+    /// Write what became of each tick to this file, one JSON object a line.
+    pub timeline: Option<PathBuf>,
     /// Where `/health/*` and `/metrics` are served.
     pub listen: SocketAddr,
 }
@@ -53,12 +60,15 @@ impl Default for LoopConfig {
         Self {
             trips: 3,
             period: Duration::from_millis(100),
+            rate: None,
+            ramp: None,
             closed_loop: false,
             overrun: Overrun::Overlap,
             queue_limit: 100,
             count: None,
             duration: None,
             report: None,
+            timeline: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8004)),
         }
     }
@@ -70,14 +80,32 @@ impl LoopConfig {
         Extent { count: self.count, duration: self.duration }
     }
 
+    /// The time from one tick to the next that `period` or `rate` ask for, to the microsecond.
+    pub fn effective_period(&self) -> Duration {
+        let micros = self.rate.map(|rate| (f64::from(self.trips) * 1e6 / rate).round());
+        micros.map_or(self.period, |micros| Duration::from_micros(micros as u64))
+    }
+
+    /// The one job of this scheduler.
+    pub(crate) fn job(&self) -> Job {
+        Job {
+            name: "loop".to_owned(),
+            schedule: self.in_words(),
+            overrun: self.overrun,
+            queue_limit: self.queue_limit,
+        }
+    }
+
     /// The schedule in words, for the log and the report.
     pub fn in_words(&self) -> String {
-        let period = humantime::format_duration(self.period);
+        let period = humantime::format_duration(self.effective_period());
         if self.closed_loop {
-            format!("{} trips, then {period} after each answer", self.trips)
-        } else {
-            format!("{} trips every {period}, overrun: {}", self.trips, self.overrun)
+            return format!("{} trips, then {period} after each answer", self.trips);
         }
+        let ramp = self.ramp.map_or_else(String::new, |ramp| {
+            format!(", rising for {}", humantime::format_duration(ramp))
+        });
+        format!("{} trips every {period}{ramp}, overrun: {}", self.trips, self.overrun)
     }
 }
 
@@ -97,18 +125,23 @@ impl Settings for LoopSettings {
     fn validate(&self) -> Result<(), ConfigError> {
         self.client.validate()?;
         let config = &self.scheduler_loop;
-        validate_load(
-            "scheduler_loop",
-            config.trips,
-            config.overrun,
-            config.queue_limit,
-            config.extent(),
-        )?;
+        let LoopConfig { trips, rate, ramp, overrun, queue_limit, .. } = *config;
+        let extent = config.extent();
+        Load { trips, rate, ramp, overrun, queue_limit, extent }.validate("scheduler_loop")?;
+        self.client.validate_end("scheduler_loop", extent)?;
+        let invalid = |key: &str, reason: &str| {
+            let key = format!("scheduler_loop.{key}");
+            Err(ConfigError::Invalid { key, reason: reason.to_owned() })
+        };
         if config.period.is_zero() {
-            return Err(ConfigError::Invalid {
-                key: "scheduler_loop.period".to_owned(),
-                reason: "must be more than zero, such as 100ms".to_owned(),
-            });
+            return invalid("period", "must be more than zero, such as 100ms");
+        }
+        if config.effective_period().is_zero() {
+            return invalid("rate", "is more than a million requests a second; ask for more trips");
+        }
+        if config.closed_loop && (rate.is_some() || ramp.is_some()) {
+            let key = if rate.is_some() { "rate" } else { "ramp" };
+            return invalid(key, "a closed loop has no rate of its own: it waits for answers");
         }
         Ok(())
     }
@@ -133,5 +166,48 @@ mod tests {
             settings.validate().unwrap_err().to_string(),
             "configuration key \"scheduler_loop.period\": must be more than zero, such as 100ms"
         );
+    }
+
+    #[test]
+    fn a_rate_of_trips_sets_the_period() {
+        for (trips, rate, want) in [
+            (3, 30.0, "3 trips every 100ms, overrun: overlap"),
+            (1, 0.5, "1 trips every 2s, overrun: overlap"),
+            (10, 3.0, "10 trips every 3s 333ms 333us, overrun: overlap"),
+        ] {
+            let mut settings = LoopSettings::default();
+            settings.scheduler_loop.trips = trips;
+            settings.scheduler_loop.rate = Some(rate);
+            settings.validate().unwrap();
+            assert_eq!(settings.scheduler_loop.in_words(), want);
+        }
+    }
+
+    #[test]
+    fn a_load_that_cannot_be_is_refused_by_its_key() {
+        let refuse = |change: fn(&mut LoopSettings)| {
+            let mut settings = LoopSettings::default();
+            change(&mut settings);
+            settings.validate().unwrap_err().to_string()
+        };
+        for (got, want) in [
+            (refuse(|s| s.scheduler_loop.rate = Some(0.0)), "rate\": must be a number"),
+            (refuse(|s| s.scheduler_loop.rate = Some(f64::NAN)), "rate\": must be a number"),
+            (refuse(|s| s.scheduler_loop.rate = Some(1e9)), "rate\": is more than a million"),
+            (refuse(|s| s.scheduler_loop.ramp = Some(Duration::ZERO)), "ramp\": must be more"),
+            (
+                refuse(|s| {
+                    s.scheduler_loop.closed_loop = true;
+                    s.scheduler_loop.rate = Some(1.0);
+                }),
+                "rate\": a closed loop has no rate",
+            ),
+            (
+                refuse(|s| s.client.until_joined = Some(Duration::from_secs(1))),
+                "the run needs an end: set scheduler_loop.count or scheduler_loop.duration",
+            ),
+        ] {
+            assert!(got.contains(want), "{got}");
+        }
     }
 }

@@ -119,3 +119,20 @@ async fn a_report_that_cannot_be_written_ends_the_run_before_it_begins() {
     assert!(error.to_string().contains("/proc/no/such.json"), "{error}");
     assert_eq!(api.requests(), 0);
 }
+
+#[tokio::test]
+async fn a_run_until_joined_succeeds_only_if_the_joiner_joins_all() {
+    for joins in [true, false] {
+        let api = FakeApi::start(|_| OK);
+        let idle = FakeApi::start(|_| OK);
+        let mut settings = settings(&api.url);
+        settings.scheduler_loop.count = Some(5);
+        settings.client.joiner_url = if joins { api.url.clone() } else { idle.url.clone() };
+        let limit = Duration::from_millis(if joins { 20_000 } else { 300 });
+        settings.client.until_joined = Some(limit);
+        let report = within("the run", run(settings, Context::new("test"))).await.unwrap();
+        let joined = report.joined.clone().unwrap();
+        assert_eq!((joined.wanted, joined.trips), (15, if joins { 15 } else { 0 }));
+        assert_eq!(report.verdict().is_ok(), joins, "{report}");
+    }
+}

@@ -39,6 +39,7 @@ mod logging;
 mod metrics;
 mod process;
 mod shutdown;
+pub mod status;
 
 pub use args::CommonArgs;
 pub use causes::with_causes;

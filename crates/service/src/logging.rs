@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::ChronoLocal;
 
 use crate::config::ConfigError;
+use crate::status::{self, AboveStatus};
 
 /// Section `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,8 @@ pub(crate) fn init(config: &LogConfig) -> Result<(), ConfigError> {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    status::set_live(terminal && !json);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| AboveStatus);
     // `try_init` fails only when a subscriber is set already, as in tests that start several services.
     let _ = if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()

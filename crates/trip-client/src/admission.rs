@@ -65,10 +65,12 @@ pub enum SkipReason {
     Busy,
     /// The queue was full ([`Overrun::Queue`]).
     QueueFull,
-    /// `max_in_flight` requests ran ([`Overrun::Overlap`]).
+    /// `max_in_flight` requests ran, this job's and those of others.
     InFlightFull,
     /// Its time passed unseen: the schedule found it over when it looked again.
     Missed,
+    /// The API was down, and another request was finding out whether it is back.
+    CircuitOpen,
 }
 
 impl SkipReason {
@@ -79,6 +81,7 @@ impl SkipReason {
             SkipReason::QueueFull => "queue_full",
             SkipReason::InFlightFull => "in_flight_full",
             SkipReason::Missed => "missed",
+            SkipReason::CircuitOpen => "circuit_open",
         }
     }
 }
@@ -94,9 +97,9 @@ pub enum Verdict<T> {
     Skip(SkipReason),
 }
 
-/// Decides over ticks of type `T`. At no time do more run than the policy and `max_in_flight` allow.
+/// The ticks of one job.
 #[derive(Debug)]
-pub struct Admission<T> {
+struct Lane<T> {
     policy: Overrun,
     at_once: usize,
     queue_limit: usize,
@@ -104,44 +107,81 @@ pub struct Admission<T> {
     waiting: VecDeque<T>,
 }
 
+impl<T> Lane<T> {
+    fn is_free(&self) -> bool {
+        self.running < self.at_once
+    }
+}
+
+/// Decides over ticks of type `T`, each in the lane of its job. At no time do more run than a lane's policy allows, nor
+/// more than `max_in_flight` in all lanes together.
+#[derive(Debug)]
+pub struct Admission<T> {
+    max_in_flight: usize,
+    running: usize,
+    lanes: Vec<Lane<T>>,
+    /// The lane whose waiting tick is looked at first when a place is free.
+    turn: usize,
+}
+
 impl<T> Admission<T> {
-    /// `queue_limit` bounds the ticks that wait under [`Overrun::Queue`], `max_in_flight` (at least 1) the requests
-    /// that run under [`Overrun::Overlap`]. The other two policies run one at a time.
-    pub fn new(policy: Overrun, queue_limit: usize, max_in_flight: usize) -> Self {
-        let at_once = if policy == Overrun::Overlap { max_in_flight.max(1) } else { 1 };
-        Self { policy, at_once, queue_limit, running: 0, waiting: VecDeque::new() }
+    /// A lane for each policy, with the most ticks that may wait in it under [`Overrun::Queue`]. `max_in_flight` (at
+    /// least 1) bounds all that runs; under the two policies other than [`Overrun::Overlap`] one of a lane runs at a
+    /// time.
+    pub fn new(lanes: impl IntoIterator<Item = (Overrun, usize)>, max_in_flight: usize) -> Self {
+        let max_in_flight = max_in_flight.max(1);
+        let lane = |(policy, queue_limit)| {
+            let at_once = if policy == Overrun::Overlap { max_in_flight } else { 1 };
+            Lane { policy, at_once, queue_limit, running: 0, waiting: VecDeque::new() }
+        };
+        let lanes = lanes.into_iter().map(lane).collect();
+        Self { max_in_flight, running: 0, lanes, turn: 0 }
     }
 
-    /// A tick is due.
-    pub fn offer(&mut self, tick: T) -> Verdict<T> {
-        if self.running < self.at_once {
+    /// A tick of `lane` is due.
+    pub fn offer(&mut self, lane: usize, tick: T) -> Verdict<T> {
+        let has_place = self.running < self.max_in_flight;
+        let lane = &mut self.lanes[lane];
+        if has_place && lane.is_free() {
             self.running += 1;
+            lane.running += 1;
             return Verdict::Start(tick);
         }
-        match self.policy {
-            Overrun::Skip => Verdict::Skip(SkipReason::Busy),
-            Overrun::Overlap => Verdict::Skip(SkipReason::InFlightFull),
-            Overrun::Queue if self.waiting.len() < self.queue_limit => {
-                self.waiting.push_back(tick);
+        match lane.policy {
+            Overrun::Queue if lane.waiting.len() < lane.queue_limit => {
+                lane.waiting.push_back(tick);
                 Verdict::Queued
             }
             Overrun::Queue => Verdict::Skip(SkipReason::QueueFull),
+            Overrun::Skip if !lane.is_free() => Verdict::Skip(SkipReason::Busy),
+            Overrun::Skip | Overrun::Overlap => Verdict::Skip(SkipReason::InFlightFull),
         }
     }
 
-    /// A running request ended. Returns the tick to start in its place, which then counts as running.
-    pub fn finish(&mut self) -> Option<T> {
+    /// A running request of `lane` ended. Returns the tick to start in its place, of whichever lane, which then counts
+    /// as running; lanes take turns.
+    pub fn finish(&mut self, lane: usize) -> Option<T> {
         self.running = self.running.saturating_sub(1);
-        let next = self.waiting.pop_front();
-        self.running += usize::from(next.is_some());
-        next
+        let ended = &mut self.lanes[lane];
+        ended.running = ended.running.saturating_sub(1);
+        for step in 0..self.lanes.len() {
+            let index = (self.turn + step) % self.lanes.len();
+            let lane = &mut self.lanes[index];
+            if lane.is_free()
+                && let Some(next) = lane.waiting.pop_front()
+            {
+                lane.running += 1;
+                self.running += 1;
+                self.turn = index + 1;
+                return Some(next);
+            }
+        }
+        None
     }
 
-    /// Gives up the ticks that wait and returns how many they were.
-    pub fn drop_waiting(&mut self) -> u64 {
-        let waiting = self.waiting.len() as u64;
-        self.waiting.clear();
-        waiting
+    /// Gives up the ticks that wait and returns them.
+    pub fn drop_waiting(&mut self) -> Vec<T> {
+        self.lanes.iter_mut().flat_map(|lane| std::mem::take(&mut lane.waiting)).collect()
     }
 
     /// How many run.
@@ -151,7 +191,7 @@ impl<T> Admission<T> {
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.lanes.iter().map(|lane| lane.waiting.len()).sum()
     }
 }
 
@@ -163,20 +203,20 @@ mod tests {
 
     /// `o` offers the next number, `f` finishes a request; the answer has one word a step.
     fn check(policy: Overrun, queue_limit: usize, max_in_flight: usize, steps: &str, want: &str) {
-        let mut admission = Admission::new(policy, queue_limit, max_in_flight);
+        let mut admission = Admission::new([(policy, queue_limit)], max_in_flight);
         let mut next = 0;
         let got: Vec<String> = steps
             .chars()
             .map(|step| match step {
                 'o' => {
                     next += 1;
-                    match admission.offer(next) {
+                    match admission.offer(0, next) {
                         Verdict::Start(tick) => format!("start{tick}"),
                         Verdict::Queued => format!("wait{next}"),
                         Verdict::Skip(reason) => reason.as_str().to_owned(),
                     }
                 }
-                _ => admission.finish().map_or("idle".to_owned(), |tick| format!("start{tick}")),
+                _ => admission.finish(0).map_or("idle".to_owned(), |tick| format!("start{tick}")),
             })
             .collect();
         assert_eq!(got.join(" "), want, "{policy} queue={queue_limit} max={max_in_flight} {steps}");
@@ -203,39 +243,76 @@ mod tests {
 
     #[test]
     fn ticks_that_wait_at_the_end_are_counted_and_gone() {
-        let mut admission = Admission::new(Overrun::Queue, 5, 1);
+        let mut admission = Admission::new([(Overrun::Queue, 5)], 1);
         for tick in 0..4 {
-            admission.offer(tick);
+            admission.offer(0, tick);
         }
-        assert_eq!(admission.drop_waiting(), 3);
-        assert_eq!(admission.finish(), None);
+        assert_eq!(admission.drop_waiting(), [1, 2, 3]);
+        assert_eq!(admission.finish(0), None);
         assert_eq!(admission.running(), 0);
+    }
+
+    #[test]
+    fn lanes_hold_each_other_up_only_at_the_common_limit_and_take_turns() {
+        let lanes = [(Overrun::Queue, 9), (Overrun::Queue, 9), (Overrun::Skip, 0)];
+        let mut admission = Admission::new(lanes, 2);
+        assert_eq!(admission.offer(0, "a1"), Verdict::Start("a1"));
+        assert_eq!(admission.offer(0, "a2"), Verdict::Queued, "one of a lane at a time");
+        assert_eq!(admission.offer(1, "b1"), Verdict::Start("b1"));
+        assert_eq!(admission.offer(1, "b2"), Verdict::Queued);
+        assert_eq!(admission.offer(2, "c1"), Verdict::Skip(SkipReason::InFlightFull));
+        assert_eq!(admission.finish(0), Some("a2"));
+        assert_eq!(admission.offer(0, "a3"), Verdict::Queued);
+        assert_eq!(admission.finish(0), Some("a3"), "b1 still runs, so b2 waits");
+        assert_eq!(admission.finish(1), Some("b2"));
+        assert_eq!(admission.finish(0), None);
+        assert_eq!(admission.offer(2, "c2"), Verdict::Start("c2"));
+        assert_eq!(admission.offer(2, "c3"), Verdict::Skip(SkipReason::Busy));
     }
 
     proptest! {
         #[test]
-        fn every_tick_starts_waits_or_is_skipped_and_the_limit_holds(
-            policy in prop::sample::select(&Overrun::ALL[..]),
-            queue_limit in 0usize..4,
+        fn every_tick_starts_waits_or_is_skipped_and_the_limits_hold(
+            lanes in prop::collection::vec(
+                (prop::sample::select(&Overrun::ALL[..]), 0usize..4), 1..4),
             max_in_flight in 1usize..4,
-            steps in prop::collection::vec(any::<bool>(), 0..200),
+            steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..200),
         ) {
-            let mut admission = Admission::new(policy, queue_limit, max_in_flight);
-            let (mut offered, mut started, mut skipped) = (0u64, 0u64, 0u64);
-            for offers in steps {
-                if offers {
+            let mut admission = Admission::new(lanes.clone(), max_in_flight);
+            let (mut offered, mut skipped) = (0, 0);
+            // The lanes of the ticks that started, and of those that run.
+            let (mut started, mut running) = (0, Vec::new());
+            for (offers, pick) in steps {
+                let next = if offers {
                     offered += 1;
-                    match admission.offer(offered) {
-                        Verdict::Start(_) => started += 1,
-                        Verdict::Queued => {}
-                        Verdict::Skip(_) => skipped += 1,
+                    let lane = pick.index(lanes.len());
+                    match admission.offer(lane, lane) {
+                        Verdict::Start(lane) => Some(lane),
+                        Verdict::Queued => None,
+                        Verdict::Skip(_) => {
+                            skipped += 1;
+                            None
+                        }
                     }
-                } else if admission.running() > 0 && admission.finish().is_some() {
-                    started += 1;
+                } else if running.is_empty() {
+                    None
+                } else {
+                    let ended = running.swap_remove(pick.index(running.len()));
+                    admission.finish(ended)
+                };
+                started += usize::from(next.is_some());
+                running.extend(next);
+                prop_assert!(running.len() <= max_in_flight);
+                prop_assert_eq!(admission.running(), running.len());
+                for (lane, (policy, _)) in lanes.iter().enumerate() {
+                    let of_lane = running.iter().filter(|running| **running == lane).count();
+                    prop_assert!(*policy == Overrun::Overlap || of_lane <= 1);
                 }
-                prop_assert!(admission.running() <= max_in_flight);
-                prop_assert!(admission.waiting() <= queue_limit);
-                prop_assert_eq!(offered, started + skipped + admission.waiting() as u64);
+                let limit: usize = lanes.iter().map(|(_, queue_limit)| queue_limit).sum();
+                prop_assert!(admission.waiting() <= limit);
+                prop_assert_eq!(offered, started + skipped + admission.waiting());
+                prop_assert!(running.len() == max_in_flight || admission.waiting() == 0
+                    || !running.is_empty(), "what waits has something to wait for");
             }
         }
     }

@@ -18,6 +18,12 @@ impl Backoff {
         let ceiling = self.initial.saturating_mul(2u32.saturating_pow(attempt)).min(self.max);
         ceiling.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }
+
+    /// As [`Backoff::delay`], or what the API asks for if that is more; never more than `max`.
+    pub fn delay_at_least(&self, asked: Option<Duration>, attempt: u32, random: f64) -> Duration {
+        let delay = self.delay(attempt, random);
+        asked.map_or(delay, |asked| delay.max(asked.min(self.max)))
+    }
 }
 
 #[cfg(test)]

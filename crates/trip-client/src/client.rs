@@ -1,14 +1,16 @@
 //! One request to the API, with its time-out and retries.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Url, redirect};
 use serde_json::json;
 use service::ConfigError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::circuit::{Circuit, Pass};
 use crate::{Backoff, ClientConfig, Failure, answer};
 
 /// Connections that idle longer are not used again. Less than the 5 s after which common servers close them: a request
@@ -28,15 +30,16 @@ struct Inner {
     timeout: Duration,
     retries: u32,
     backoff: Backoff,
+    circuit: Mutex<Circuit>,
 }
 
 /// How a request went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Why it failed, if it did; else the answer held exactly the trips asked for.
-    pub outcome: Result<(), Failure>,
+    pub(crate) outcome: Result<(), Failure>,
     /// How often it was sent again.
-    pub retries: u32,
+    pub(crate) retries: u32,
 }
 
 impl TripClient {
@@ -66,6 +69,7 @@ impl TripClient {
             timeout: config.timeout,
             retries: config.retries,
             backoff: config.backoff(),
+            circuit: Mutex::new(Circuit::new(config.open_circuit_after, config.backoff())),
         })))
     }
 
@@ -74,34 +78,63 @@ impl TripClient {
         self.0.endpoint.as_str()
     }
 
-    /// Asks for `trips` trips and waits for the answer. Retries what [`Failure::is_retryable`] allows, until `stop`.
-    pub async fn generate(&self, trips: u32, stop: &CancellationToken) -> Sent {
+    /// Leave to send a request now; `None` while the API is down and another request is finding out whether it is back.
+    pub(crate) fn admit(&self) -> Option<Pass> {
+        self.circuit().ask(Instant::now())
+    }
+
+    /// Leave that is not made use of.
+    pub(crate) fn give_back(&self, pass: Pass) {
+        self.circuit().give_back(pass);
+    }
+
+    /// Asks for `trips` trips and waits for the answer. Retries what [`Failure::is_retryable`] allows, until `stop`, and
+    /// as long as the circuit lets it.
+    pub(crate) async fn generate(
+        &self,
+        trips: u32,
+        mut pass: Pass,
+        stop: &CancellationToken,
+    ) -> Sent {
         let mut retries = 0;
         loop {
-            let failure = match self.attempt(trips).await {
+            let outcome = self.attempt(trips).await;
+            self.observe(pass, &outcome);
+            let failure = match outcome {
                 Ok(()) => return Sent { outcome: Ok(()), retries },
                 Err(failure) => failure,
             };
             if !failure.is_retryable() || retries == self.0.retries {
                 return Sent { outcome: Err(failure), retries };
             }
-            let delay = self.delay(retries, &failure);
+            let asked = failure.retry_after();
+            let delay = self.0.backoff.delay_at_least(asked, retries, rand::random());
             tokio::select! {
-                () = tokio::time::sleep(delay) => retries += 1,
+                () = tokio::time::sleep(delay) => {}
                 () = stop.cancelled() => return Sent { outcome: Err(failure), retries },
             }
+            match self.admit() {
+                Some(next) => pass = next,
+                // The requests of an outage don't gather to be sent at its end.
+                None => return Sent { outcome: Err(failure), retries },
+            }
+            retries += 1;
         }
     }
 
-    /// The back-off, or what the API asks for if that is more; never more than the largest back-off.
-    fn delay(&self, attempt: u32, failure: &Failure) -> Duration {
-        let delay = self.0.backoff.delay(attempt, rand::random());
-        match failure {
-            Failure::Unavailable { retry_after: Some(asked), .. } => {
-                delay.max(*asked).min(self.0.backoff.max)
+    /// Tells the circuit how an attempt went.
+    fn observe(&self, pass: Pass, outcome: &Result<(), Failure>) {
+        match outcome {
+            Err(failure) if failure.is_outage() => {
+                let asked = failure.retry_after();
+                self.circuit().failed(pass, Instant::now(), asked, rand::random());
             }
-            _ => delay,
+            _ => self.circuit().answered(),
         }
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.0.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn attempt(&self, trips: u32) -> Result<(), Failure> {

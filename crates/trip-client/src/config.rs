@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use service::ConfigError;
 
-use crate::{Backoff, Overrun};
+use crate::{Backoff, Extent, Overrun, joined};
 
 /// The most ticks that a queue may hold, whatever the configuration says.
 const MAX_QUEUE: usize = 1_000_000;
@@ -32,9 +32,17 @@ pub struct ClientConfig {
     /// The longest wait before any retry, also when the API asks for more.
     #[serde(with = "humantime_serde")]
     pub max_backoff: Duration,
+    /// After so many attempts in a row that found nobody there (no connection, no answer, 503), one request at a time
+    /// finds out whether the API is back, and other ticks are skipped. At least 1.
+    pub open_circuit_after: u32,
     /// A request that starts later than this after its intended start is counted as late.
     #[serde(with = "humantime_serde")]
     pub late_after: Duration,
+    /// Where the joiner's `/metrics` are, for `until_joined`.
+    pub joiner_url: String,
+    /// At the end of a run, wait until the joiner has joined as many trips as were confirmed, at most so long.
+    #[serde(with = "humantime_serde")]
+    pub until_joined: Option<Duration>,
 }
 
 impl Default for ClientConfig {
@@ -47,7 +55,10 @@ impl Default for ClientConfig {
             retries: 3,
             backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(2),
+            open_circuit_after: 5,
             late_after: Duration::from_millis(100),
+            joiner_url: "http://127.0.0.1:8002".to_owned(),
+            until_joined: None,
         }
     }
 }
@@ -64,18 +75,7 @@ impl ClientConfig {
     ///
     /// [`ConfigError::Invalid`] if `url` is not an absolute `http` or `https` URL.
     pub fn endpoint(&self) -> Result<Url, ConfigError> {
-        let text = format!(
-            "{}/{}",
-            self.url.trim_end_matches('/'),
-            self.trips_path.trim_start_matches('/')
-        );
-        let example = "an address such as http://localhost:8001";
-        let url = Url::parse(&text)
-            .map_err(|err| invalid("url", format!("{:?} is not {example}: {err}", self.url)))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(invalid("url", format!("{:?} is not {example}", self.url)));
-        }
-        Ok(url)
+        join_url("url", &self.url, &self.trips_path, "http://localhost:8001")
     }
 
     /// Checks what the types can't say.
@@ -98,42 +98,101 @@ impl ClientConfig {
         if self.max_backoff < self.backoff {
             return Err(invalid("max_backoff", "must not be less than client.backoff"));
         }
+        if self.open_circuit_after == 0 {
+            return Err(invalid("open_circuit_after", "must be at least 1"));
+        }
+        if self.until_joined.is_some() {
+            joined::metrics_url(self)?;
+        }
         Ok(())
     }
+}
+
+/// `path` below `base`, the value of `key`.
+pub(crate) fn join_url(
+    key: &str,
+    base: &str,
+    path: &str,
+    example: &str,
+) -> Result<Url, ConfigError> {
+    let text = format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'));
+    let url = Url::parse(&text).map_err(|err| {
+        invalid(key, format!("{base:?} is not an address such as {example}: {err}"))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(invalid(key, format!("{base:?} is not an address such as {example}")));
+    }
+    Ok(url)
 }
 
 fn invalid(key: &str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { key: format!("client.{key}"), reason: reason.into() }
 }
 
-/// Checks the keys that the sections of both schedulers share; `section` is the name for messages.
-///
-/// # Errors
-///
-/// [`ConfigError::Invalid`], naming the key.
-pub fn validate_load(
-    section: &str,
-    trips: u32,
-    overrun: Overrun,
-    queue_limit: usize,
-    extent: crate::Extent,
-) -> Result<(), ConfigError> {
-    let invalid = |key: &str, reason: String| {
-        Err(ConfigError::Invalid { key: format!("{section}.{key}"), reason })
-    };
-    if trips == 0 {
-        return invalid("trips", "must be at least 1".to_owned());
+/// The keys that the sections of both schedulers share, to be checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Trips of a request.
+    pub trips: u32,
+    /// Trips a second.
+    pub rate: Option<f64>,
+    /// How long the load rises.
+    pub ramp: Option<Duration>,
+    /// What becomes of ticks that are due while requests run.
+    pub overrun: Overrun,
+    /// How many ticks may wait.
+    pub queue_limit: usize,
+    /// How long the run goes on.
+    pub extent: Extent,
+}
+
+impl Load {
+    /// Checks what the types can't say; `section` is the name for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`], naming the key.
+    pub fn validate(&self, section: &str) -> Result<(), ConfigError> {
+        let invalid = |key: &str, reason: String| {
+            Err(ConfigError::Invalid { key: format!("{section}.{key}"), reason })
+        };
+        if self.trips == 0 {
+            return invalid("trips", "must be at least 1".to_owned());
+        }
+        if self.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
+            return invalid("rate", "must be a number of trips a second, more than 0".to_owned());
+        }
+        if self.ramp.is_some_and(|ramp| ramp.is_zero()) {
+            return invalid("ramp", "must be more than zero, such as 10s".to_owned());
+        }
+        let queue_limit = self.queue_limit;
+        if self.overrun == Overrun::Queue && !(1..=MAX_QUEUE).contains(&queue_limit) {
+            let reason = format!("must be from 1 to {MAX_QUEUE}, not {queue_limit}");
+            return invalid("queue_limit", reason);
+        }
+        if self.extent.count == Some(0) {
+            return invalid("count", "must be at least 1".to_owned());
+        }
+        if self.extent.duration.is_some_and(|duration| duration.is_zero()) {
+            return invalid("duration", "must be more than zero".to_owned());
+        }
+        Ok(())
     }
-    if overrun == Overrun::Queue && !(1..=MAX_QUEUE).contains(&queue_limit) {
-        return invalid("queue_limit", format!("must be from 1 to {MAX_QUEUE}, not {queue_limit}"));
+}
+
+impl ClientConfig {
+    /// Checks that a run that is to wait for the joiner has an end of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`] if it goes on for ever.
+    pub fn validate_end(&self, section: &str, extent: Extent) -> Result<(), ConfigError> {
+        if self.until_joined.is_some() && extent == Extent::default() {
+            let reason = format!("the run needs an end: set {section}.count or {section}.duration");
+            return Err(invalid("until_joined", reason));
+        }
+        Ok(())
     }
-    if extent.count == Some(0) {
-        return invalid("count", "must be at least 1".to_owned());
-    }
-    if extent.duration.is_some_and(|duration| duration.is_zero()) {
-        return invalid("duration", "must be more than zero".to_owned());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -178,6 +237,19 @@ mod tests {
                 "configuration key \"client.backoff\": must be more than zero",
             ),
             (
+                ClientConfig { open_circuit_after: 0, ..default() },
+                "configuration key \"client.open_circuit_after\": must be at least 1",
+            ),
+            (
+                ClientConfig {
+                    until_joined: Some(Duration::from_secs(1)),
+                    joiner_url: "x".into(),
+                    ..default()
+                },
+                "configuration key \"client.joiner_url\": \"x\" is not an address such as http://127.0.0.1:8002: \
+                 relative URL without a base",
+            ),
+            (
                 ClientConfig { max_backoff: Duration::from_millis(1), ..default() },
                 "configuration key \"client.max_backoff\": must not be less than client.backoff",
             ),
@@ -191,8 +263,10 @@ mod tests {
     #[test]
     fn a_load_of_nothing_is_refused_by_name() {
         let check = |trips, queue_limit, count, seconds: Option<u64>| {
-            let extent = crate::Extent { count, duration: seconds.map(Duration::from_secs) };
-            validate_load("s", trips, Overrun::Queue, queue_limit, extent)
+            let extent = Extent { count, duration: seconds.map(Duration::from_secs) };
+            let (rate, ramp, overrun) = (None, None, Overrun::Queue);
+            Load { trips, rate, ramp, overrun, queue_limit, extent }
+                .validate("s")
                 .map_or_else(|err| err.to_string(), |()| "ok".to_owned())
         };
         assert_eq!(check(1, 1, Some(1), Some(1)), "ok");

@@ -55,6 +55,26 @@ impl Counts {
         self.failed.values().sum()
     }
 
+    /// Adds what another job or run has counted.
+    pub fn merge(&mut self, other: &Counts) {
+        self.scheduled += other.scheduled;
+        self.started += other.started;
+        self.dropped_at_shutdown += other.dropped_at_shutdown;
+        self.succeeded += other.succeeded;
+        self.cut_off += other.cut_off;
+        self.retried += other.retried;
+        self.late += other.late;
+        for (reason, ticks) in &other.skipped {
+            self.add_skips(*reason, *ticks);
+        }
+        for (reason, requests) in &other.failed {
+            *self.failed.entry(reason.clone()).or_default() += requests;
+        }
+        self.trips.requested += other.trips.requested;
+        self.trips.confirmed += other.trips.confirmed;
+        self.trips.uncertain += other.trips.uncertain;
+    }
+
     /// A request for `trips` trips that failed.
     pub(crate) fn add_failure(&mut self, failure: &Failure, trips: u32) {
         *self.failed.entry(failure.reason().into_owned()).or_default() += 1;

@@ -1,68 +1,26 @@
 //! The load driver: takes ticks from a schedule, keeps requests in flight, counts what became of each.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use service::{Context, ShutdownConfig};
-use tokio::task::JoinSet;
+use service::Context;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, info, warn};
 
+use crate::circuit::Pass;
+use crate::client::Sent;
 use crate::meters::Meters;
 use crate::outlook::{Note, Outlook};
+use crate::progress::{Progress, Standing};
+use crate::tick_log::Instants;
 use crate::{
-    Admission, ClientConfig, Due, Overrun, Report, Schedule, Sent, SkipReason, Tick, TripClient,
-    Verdict,
+    Admission, Counts, Due, Failure, JobReport, Plan, Report, ReportError, Schedule, SkipReason,
+    Tick, TickLog, TickOutcome, TripClient, Verdict,
 };
 
-/// At most that often a line about progress.
-const PROGRESS: Duration = Duration::from_secs(1);
-/// How much of the time for shutdown is kept for the report.
-const REPORTING: Duration = Duration::from_secs(1);
 /// The name of the readiness check.
 const CHECK: &str = "api";
-
-/// What [`drive`] needs to know besides the schedule.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Which scheduler runs, for the report.
-    pub scheduler: &'static str,
-    /// Its schedule in words, for the report.
-    pub schedule: String,
-    /// What becomes of ticks that are due while requests run.
-    pub overrun: Overrun,
-    /// How many ticks may wait under [`Overrun::Queue`].
-    pub queue_limit: usize,
-    /// How many requests may run at once.
-    pub max_in_flight: usize,
-    /// A request that starts later than this after its intended start counts as late.
-    pub late_after: Duration,
-    /// How long requests in flight may still take once shutdown is asked for.
-    pub drain: Duration,
-}
-
-impl Plan {
-    /// A plan for `scheduler` (its name) with a schedule in words, and `[client]` and `[shutdown]` of its settings.
-    ///
-    /// The drain ends a tenth (at most a second) before the service would be cut off as a whole, so that the report
-    /// is still written.
-    pub fn new(
-        scheduler: &'static str,
-        schedule: String,
-        (overrun, queue_limit): (Overrun, usize),
-        client: &ClientConfig,
-        shutdown: &ShutdownConfig,
-    ) -> Self {
-        Self {
-            scheduler,
-            schedule,
-            overrun,
-            queue_limit,
-            max_in_flight: client.max_in_flight,
-            late_after: client.late_after,
-            drain: shutdown.timeout.saturating_sub((shutdown.timeout / 10).min(REPORTING)),
-        }
-    }
-}
 
 /// A request that ended.
 struct Ended {
@@ -74,15 +32,21 @@ struct Ended {
 
 /// Drives the API until the schedule is over and every request ended, or until shutdown: then no tick starts any more,
 /// requests in flight get [`Plan::drain`] to end, and the rest is cut off and counted. An API that does not answer is
-/// no reason to stop.
+/// no reason to stop. At the end it waits for the joiner, if the plan says so.
+///
+/// # Errors
+///
+/// If the log of ticks could not be written. The report is lost then, but not before the run is over.
 pub async fn drive(
     client: &TripClient,
     schedule: &mut impl Schedule,
-    plan: Plan,
+    mut plan: Plan,
     ctx: &Context,
-) -> Report {
+) -> Result<Report, ReportError> {
+    let until_joined = plan.until_joined.take();
     let mut driver = Driver::new(client, plan, ctx);
-    let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
+    let period = driver.progress.period();
+    let mut progress = interval_at(Instant::now() + period, period);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut over = false;
     while !over || driver.admission.running() > 0 {
@@ -93,20 +57,28 @@ pub async fn drive(
                 driver.stop().await;
                 break;
             }
-            _ = progress.tick() => driver.log_progress(),
-            Some(ended) = driver.requests.join_next() => {
+            _ = progress.tick() => driver.tell_progress(),
+            Some(ended) = driver.requests.join_next_with_id() => {
                 // A request neither panics nor is aborted before `stop`.
-                let ended = ended.expect("a request runs to its end");
+                let (id, ended) = ended.expect("a request runs to its end");
                 schedule.answered(ended.at);
-                driver.on_ended(&ended);
+                driver.on_ended(id, &ended);
             }
             due = schedule.next(), if !over => match due {
-                Some(due) => driver.on_due(due),
+                Some(due) => {
+                    if !driver.on_due(due) {
+                        schedule.answered(Instant::now());
+                    }
+                }
                 None => over = true,
             },
         }
     }
-    driver.into_report()
+    let mut report = driver.into_report()?;
+    if let Some((joiner, limit)) = until_joined {
+        report.joined = Some(joiner.wait(report.counts.trips.confirmed, limit, ctx).await);
+    }
+    Ok(report)
 }
 
 struct Driver<'a> {
@@ -116,121 +88,162 @@ struct Driver<'a> {
     meters: Meters,
     admission: Admission<Tick>,
     requests: JoinSet<Ended>,
+    /// The requests that run, and since when.
+    in_flight: HashMap<Id, (Tick, Instant)>,
     outlook: Outlook,
-    report: Report,
+    progress: Progress,
+    /// What each job has come to, in their order.
+    jobs: Vec<JobReport>,
     began: Instant,
-    /// Asked for by the requests that run.
-    trips_in_flight: u64,
-    /// How many ticks were scheduled and requests had ended when progress was last logged.
-    logged: (u64, u64),
+    started_at: SystemTime,
+    /// The start lag of the first and of the last request.
+    first_and_last_lag: Option<(Duration, Duration)>,
+    /// The largest start lag since progress was last told.
+    largest_lag: Duration,
+    last_failure: Option<String>,
 }
 
 impl<'a> Driver<'a> {
-    fn new(client: &'a TripClient, plan: Plan, ctx: &'a Context) -> Self {
+    fn new(client: &'a TripClient, mut plan: Plan, ctx: &'a Context) -> Self {
+        let began = Instant::now();
+        if let Some(log) = &mut plan.tick_log {
+            log.start_at(began);
+        }
         ctx.health.set(CHECK, Err("no request has ended yet".to_owned()));
         info!(schedule = plan.schedule, endpoint = client.endpoint(), "sending requests for trips");
+        let lanes = plan.jobs.iter().map(|job| (job.overrun, job.queue_limit));
         Self {
             client,
             ctx,
             meters: Meters::register(&ctx.metrics),
-            admission: Admission::new(plan.overrun, plan.queue_limit, plan.max_in_flight),
+            admission: Admission::new(lanes, plan.max_in_flight),
             requests: JoinSet::new(),
+            in_flight: HashMap::new(),
             outlook: Outlook::default(),
-            report: Report {
-                scheduler: plan.scheduler.to_owned(),
-                schedule: plan.schedule.clone(),
-                endpoint: client.endpoint().to_owned(),
-                started_at: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-                seconds: 0.0,
-                counts: crate::Counts::default(),
-                lag: crate::Timings::default(),
-                latency: crate::Timings::default(),
-                service_time: crate::Timings::default(),
-            },
+            progress: Progress::new(service::status::is_live(), began),
+            jobs: plan.jobs.iter().map(JobReport::of).collect(),
             plan,
-            began: Instant::now(),
-            trips_in_flight: 0,
-            logged: (0, 0),
+            began,
+            started_at: SystemTime::now(),
+            first_and_last_lag: None,
+            largest_lag: Duration::ZERO,
+            last_failure: None,
         }
     }
 
-    fn on_due(&mut self, due: Due) {
+    /// Whether a request was started for it or will be; else it was skipped.
+    fn on_due(&mut self, due: Due) -> bool {
         match due {
             Due::Now(tick) => {
-                self.report.counts.scheduled += 1;
-                match self.admission.offer(tick) {
-                    Verdict::Start(tick) => self.start(tick),
-                    Verdict::Queued => {}
-                    Verdict::Skip(reason) => self.skip(reason, 1),
+                self.jobs[tick.job].counts.scheduled += 1;
+                let Some(pass) = self.client.admit() else {
+                    self.skip(SkipReason::CircuitOpen, tick.job, Some(tick.due), 1);
+                    return false;
+                };
+                match self.admission.offer(tick.job, tick) {
+                    Verdict::Start(tick) => self.start(tick, pass),
+                    Verdict::Queued => self.client.give_back(pass),
+                    Verdict::Skip(reason) => {
+                        self.client.give_back(pass);
+                        self.skip(reason, tick.job, Some(tick.due), 1);
+                        return false;
+                    }
                 }
+                true
             }
-            Due::Missed(ticks) => {
-                self.report.counts.scheduled += ticks;
-                self.skip(SkipReason::Missed, ticks);
+            Due::Missed { job, ticks } => {
+                self.jobs[job].counts.scheduled += ticks;
+                self.skip(SkipReason::Missed, job, None, ticks);
+                false
             }
         }
     }
 
-    fn skip(&mut self, reason: SkipReason, ticks: u64) {
+    fn skip(&mut self, reason: SkipReason, job: usize, due: Option<Instant>, ticks: u64) {
         debug!(reason = reason.as_str(), ticks, "skipped");
-        self.report.counts.add_skips(reason, ticks);
+        self.jobs[job].counts.add_skips(reason, ticks);
         self.meters.ticks(reason.as_str(), ticks);
+        for _ in 0..ticks {
+            let at = Instants { due, ..Instants::default() };
+            self.log_tick(TickOutcome::Skipped, Some(reason.as_str()), job, at);
+        }
     }
 
-    fn start(&mut self, tick: Tick) {
+    fn log_tick(&mut self, outcome: TickOutcome, reason: Option<&str>, job: usize, at: Instants) {
+        if let Some(log) = &mut self.plan.tick_log {
+            let jobs = &self.plan.jobs;
+            let job = (jobs.len() > 1).then(|| jobs[job].name.as_str());
+            log.write(outcome, reason, job, at);
+        }
+    }
+
+    fn start(&mut self, tick: Tick, pass: Pass) {
         let started = Instant::now();
         let lag = started.saturating_duration_since(tick.due);
-        self.report.lag.record(lag);
-        let counts = &mut self.report.counts;
-        counts.started += 1;
-        counts.late += u64::from(lag > self.plan.late_after);
-        counts.trips.requested += u64::from(tick.trips);
-        self.trips_in_flight += u64::from(tick.trips);
+        let (first, _) = self.first_and_last_lag.unwrap_or((lag, lag));
+        self.first_and_last_lag = Some((first, lag));
+        self.largest_lag = self.largest_lag.max(lag);
+        let job = &mut self.jobs[tick.job];
+        job.lag.record(lag);
+        job.counts.started += 1;
+        job.counts.late += u64::from(lag > self.plan.late_after);
+        job.counts.trips.requested += u64::from(tick.trips);
         self.meters.ticks("started", 1);
         self.meters.lag.observe(lag.as_secs_f64());
 
         let client = self.client.clone();
         let stop = self.ctx.shutdown.token();
-        self.requests.spawn(async move {
-            let sent = client.generate(tick.trips, &stop).await;
+        let request = self.requests.spawn(async move {
+            let sent = client.generate(tick.trips, pass, &stop).await;
             Ended { tick, started, at: Instant::now(), sent }
         });
+        self.in_flight.insert(request.id(), (tick, started));
         self.show_in_flight();
     }
 
-    fn on_ended(&mut self, ended: &Ended) {
-        self.trips_in_flight -= u64::from(ended.tick.trips);
+    fn on_ended(&mut self, id: Id, ended: &Ended) {
+        self.in_flight.remove(&id);
         self.count(ended);
-        if let Some(next) = self.admission.finish() {
-            self.start(next);
+        let mut job = ended.tick.job;
+        while let Some(next) = self.admission.finish(job) {
+            if let Some(pass) = self.client.admit() {
+                self.start(next, pass);
+                break;
+            }
+            // What waits in an outage would all be sent at its end.
+            self.skip(SkipReason::CircuitOpen, next.job, Some(next.due), 1);
+            job = next.job;
         }
         self.show_in_flight();
     }
 
     fn count(&mut self, Ended { tick, started, at, sent }: &Ended) {
-        let counts = &mut self.report.counts;
-        counts.retried += u64::from(sent.retries);
-        self.meters.retries.inc_by(u64::from(sent.retries));
-        match &sent.outcome {
-            Ok(()) => {
-                let latency = at.saturating_duration_since(tick.due);
-                counts.succeeded += 1;
-                counts.trips.confirmed += u64::from(tick.trips);
-                self.report.latency.record(latency);
-                self.report.service_time.record(at.saturating_duration_since(*started));
-                self.meters.requests("succeeded", 1);
-                self.meters.trips_confirmed.inc_by(u64::from(tick.trips));
-                self.meters.latency.observe(latency.as_secs_f64());
-            }
-            Err(failure) => {
-                debug!(%failure, trips = tick.trips, retries = sent.retries, "request failed");
-                counts.add_failure(failure, tick.trips);
-                self.meters.requests(&failure.reason(), 1);
-            }
-        }
         let failure = sent.outcome.as_ref().err();
+        let reason = failure.map(Failure::reason);
+        let outcome = if failure.is_none() { TickOutcome::Ok } else { TickOutcome::Failed };
+        let instants =
+            Instants { due: Some(tick.due), started: Some(*started), finished: Some(*at) };
+        self.log_tick(outcome, reason.as_deref(), tick.job, instants);
+
+        let job = &mut self.jobs[tick.job];
+        job.counts.retried += u64::from(sent.retries);
+        self.meters.retries.inc_by(u64::from(sent.retries));
+        if let Some(failure) = failure {
+            debug!(%failure, trips = tick.trips, retries = sent.retries, "request failed");
+            job.counts.add_failure(failure, tick.trips);
+            self.meters.requests(&failure.reason(), 1);
+            self.last_failure = Some(failure.to_string());
+        } else {
+            let latency = at.saturating_duration_since(tick.due);
+            job.counts.succeeded += 1;
+            job.counts.trips.confirmed += u64::from(tick.trips);
+            job.latency.record(latency);
+            job.service_time.record(at.saturating_duration_since(*started));
+            self.meters.requests("succeeded", 1);
+            self.meters.trips_confirmed.inc_by(u64::from(tick.trips));
+            self.meters.latency.observe(latency.as_secs_f64());
+        }
         self.ctx.health.set(CHECK, failure.map_or(Ok(()), |failure| Err(failure.to_string())));
-        let reason = failure.map(crate::Failure::reason);
         match self.outlook.observe(reason.as_deref(), *at) {
             None => {}
             Some(Note::Answers) => info!("the API answers"),
@@ -243,8 +256,13 @@ impl<'a> Driver<'a> {
 
     /// Gives up the ticks that wait, and the requests that don't end within the drain.
     async fn stop(&mut self) {
-        let dropped = self.admission.drop_waiting();
-        self.report.counts.dropped_at_shutdown = dropped;
+        let waiting = self.admission.drop_waiting();
+        let dropped = waiting.len() as u64;
+        for tick in waiting {
+            self.jobs[tick.job].counts.dropped_at_shutdown += 1;
+            let at = Instants { due: Some(tick.due), ..Instants::default() };
+            self.log_tick(TickOutcome::Dropped, None, tick.job, at);
+        }
         self.meters.ticks("dropped_at_shutdown", dropped);
         let deadline = Instant::now() + self.plan.drain;
         if self.admission.running() > 0 {
@@ -253,8 +271,9 @@ impl<'a> Driver<'a> {
         while self.admission.running() > 0 {
             tokio::select! {
                 biased;
-                Some(ended) = self.requests.join_next() => {
-                    self.on_ended(&ended.expect("a request runs to its end"));
+                Some(ended) = self.requests.join_next_with_id() => {
+                    let (id, ended) = ended.expect("a request runs to its end");
+                    self.on_ended(id, &ended);
                 }
                 () = sleep_until(deadline) => return self.cut_off().await,
             }
@@ -263,17 +282,22 @@ impl<'a> Driver<'a> {
 
     async fn cut_off(&mut self) {
         self.requests.abort_all();
-        let mut cut_off = 0;
         // Those that ended in the meantime are counted as what they are.
-        while let Some(ended) = self.requests.join_next().await {
-            match ended {
-                Ok(ended) => self.on_ended(&ended),
-                Err(_) => cut_off += 1,
+        while let Some(ended) = self.requests.join_next_with_id().await {
+            if let Ok((id, ended)) = ended {
+                self.on_ended(id, &ended);
             }
         }
-        let trips = self.trips_in_flight;
-        self.report.counts.cut_off = cut_off;
-        self.report.counts.trips.uncertain += trips;
+        let (cut_off, now) = (self.in_flight.len() as u64, Instant::now());
+        let mut trips = 0;
+        for (tick, started) in std::mem::take(&mut self.in_flight).into_values() {
+            let counts = &mut self.jobs[tick.job].counts;
+            counts.cut_off += 1;
+            counts.trips.uncertain += u64::from(tick.trips);
+            trips += u64::from(tick.trips);
+            let at = Instants { due: Some(tick.due), started: Some(started), finished: Some(now) };
+            self.log_tick(TickOutcome::CutOff, None, tick.job, at);
+        }
         self.meters.requests("cut_off", cut_off);
         self.meters.in_flight.set(0);
         warn!(requests = cut_off, trips, "cut off: the time for shutdown is over");
@@ -283,33 +307,36 @@ impl<'a> Driver<'a> {
         self.meters.in_flight.set(self.admission.running() as i64);
     }
 
-    /// One line, unless nothing happened since the last.
-    fn log_progress(&mut self) {
-        let counts = &self.report.counts;
-        let now = (counts.scheduled, counts.succeeded + counts.failed_total());
-        if now == self.logged {
-            return;
-        }
-        self.logged = now;
-        info!(
-            scheduled = counts.scheduled,
-            in_flight = self.admission.running(),
-            waiting = self.admission.waiting(),
-            succeeded = counts.succeeded,
-            failed = counts.failed_total(),
-            skipped = counts.skipped_total(),
-            trips = counts.trips.confirmed,
-            "progress"
-        );
+    fn tell_progress(&mut self) {
+        let mut counts = Counts::default();
+        self.jobs.iter().for_each(|job| counts.merge(&job.counts));
+        let standing = Standing {
+            counts,
+            in_flight: self.admission.running(),
+            waiting: self.admission.waiting(),
+            lag: std::mem::take(&mut self.largest_lag),
+        };
+        self.progress.tell(Instant::now(), &standing);
     }
 
-    fn into_report(mut self) -> Report {
-        self.report.seconds = self.began.elapsed().as_secs_f64();
-        if let Err(imbalance) = self.report.counts.balance() {
+    fn into_report(mut self) -> Result<Report, ReportError> {
+        let drift = self.first_and_last_lag;
+        let report = Report {
+            scheduler: self.plan.scheduler.to_owned(),
+            schedule: std::mem::take(&mut self.plan.schedule),
+            endpoint: self.client.endpoint().to_owned(),
+            started_at: humantime::format_rfc3339_millis(self.started_at).to_string(),
+            seconds: self.began.elapsed().as_secs_f64(),
+            drift_ms: drift.map(|(first, last)| (last.as_secs_f64() - first.as_secs_f64()) * 1e3),
+            last_failure: self.last_failure,
+            ..Report::of_jobs(self.jobs)
+        };
+        if let Err(imbalance) = report.counts.balance() {
             // A mistake in the driver: say so rather than report wrong numbers in silence.
             tracing::error!("the counts do not add up: {imbalance}");
             debug_assert!(false, "the counts do not add up: {imbalance}");
         }
-        self.report
+        self.plan.tick_log.take().map_or(Ok(()), TickLog::finish)?;
+        Ok(report)
     }
 }

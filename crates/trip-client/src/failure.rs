@@ -68,6 +68,23 @@ impl Failure {
         matches!(self, Failure::Connect(_) | Failure::Unavailable { .. })
     }
 
+    /// Whether it tells that nobody serves there: no answer, or a 503. Any other answer, bad as it may be, comes from an
+    /// API that runs.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Failure::Connect(_)
+                | Failure::Unavailable { .. }
+                | Failure::Timeout(_)
+                | Failure::ConnectionLost(_)
+        )
+    }
+
+    /// How long the API asks to wait, if it does.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        if let Failure::Unavailable { retry_after, .. } = self { *retry_after } else { None }
+    }
+
     /// How many trips the failed request for `asked` may have left in Kafka all the same.
     pub fn uncertain_trips(&self, asked: u32) -> u32 {
         match self {
@@ -93,7 +110,7 @@ impl Failure {
 }
 
 /// The innermost error's text: `Connection refused (os error 111)` rather than `error sending request`.
-fn root_cause(err: &dyn Error) -> String {
+pub(crate) fn root_cause(err: &dyn Error) -> String {
     let mut innermost = err;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -122,7 +139,9 @@ mod tests {
             (Failure::TripCount { asked: 5, got: 4 }, "trip_count", false, 5),
             (Failure::TripCount { asked: 5, got: 7 }, "trip_count", false, 7),
         ];
+        let outages = ["connect", "unavailable", "timeout", "connection_lost"];
         for (failure, reason, retryable, uncertain) in cases {
+            assert_eq!(failure.is_outage(), outages.contains(&reason), "{failure}");
             assert_eq!(failure.reason(), reason);
             assert_eq!(failure.is_retryable(), retryable, "{failure}");
             assert_eq!(failure.uncertain_trips(5), uncertain, "{failure}");

@@ -11,6 +11,8 @@ pub struct Tick {
     pub due: Instant,
     /// How many trips it asks for.
     pub trips: u32,
+    /// Whose it is: the position among the plan's jobs.
+    pub job: usize,
 }
 
 /// What a schedule hands to the driver.
@@ -18,8 +20,13 @@ pub struct Tick {
 pub enum Due {
     /// A request to start now.
     Now(Tick),
-    /// That many ticks passed unseen and are not to be caught up, as when the machine slept.
-    Missed(u64),
+    /// That many ticks of a job passed unseen and are not to be caught up, as when the machine slept.
+    Missed {
+        /// Whose.
+        job: usize,
+        /// How many.
+        ticks: u64,
+    },
 }
 
 /// When to fire. The driver asks for the next tick while it watches the requests in flight.
@@ -28,7 +35,7 @@ pub trait Schedule {
     /// handed out only by a call that returns.
     fn next(&mut self) -> impl Future<Output = Option<Due>> + Send;
 
-    /// Hears that a request was answered, or given up, at `at`. For schedules that wait for the answer.
+    /// Hears that a tick is done with at `at`: its request was answered or given up, or it was skipped. For schedules that wait for the answer.
     fn answered(&mut self, at: Instant) {
         let _ = at;
     }

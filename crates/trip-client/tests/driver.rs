@@ -2,6 +2,7 @@
 
 mod fake_api;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fake_api::{FakeApi, OK, Reply, refused_url, until, within};
@@ -9,7 +10,8 @@ use service::Context;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use trip_client::{
-    ClientConfig, Due, Overrun, Plan, Report, Schedule, SkipReason, Tick, TripClient, drive,
+    ClientConfig, Due, Job, Overrun, Plan, Report, Schedule, SkipReason, Tick, TickLog,
+    TickOutcome, TickRecord, TripClient, drive,
 };
 
 const TRIPS: u32 = 3;
@@ -22,7 +24,7 @@ struct Burst {
 impl Schedule for Burst {
     async fn next(&mut self) -> Option<Due> {
         self.left = self.left.checked_sub(1)?;
-        Some(Due::Now(Tick { due: Instant::now(), trips: TRIPS }))
+        Some(Due::Now(Tick { due: Instant::now(), trips: TRIPS, job: 0 }))
     }
 }
 
@@ -33,6 +35,7 @@ struct Run {
     queue_limit: usize,
     ticks: usize,
     drain: Duration,
+    tick_log: Option<PathBuf>,
 }
 
 impl Run {
@@ -49,22 +52,33 @@ impl Run {
             queue_limit: 100,
             ticks: 1,
             drain: Duration::from_secs(20),
+            tick_log: None,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            scheduler: "test",
+            schedule: format!("{} at once", self.ticks),
+            jobs: vec![Job {
+                name: "test".to_owned(),
+                schedule: String::new(),
+                overrun: self.overrun,
+                queue_limit: self.queue_limit,
+            }],
+            max_in_flight: self.client.max_in_flight,
+            late_after: self.client.late_after,
+            drain: self.drain,
+            tick_log: self.tick_log.as_deref().map(|path| TickLog::create(path).unwrap()),
+            until_joined: None,
         }
     }
 
     async fn go(self, ctx: &Context) -> Report {
         let client = TripClient::new(&self.client).expect("a valid configuration");
-        let plan = Plan {
-            scheduler: "test",
-            schedule: format!("{} at once", self.ticks),
-            overrun: self.overrun,
-            queue_limit: self.queue_limit,
-            max_in_flight: self.client.max_in_flight,
-            late_after: self.client.late_after,
-            drain: self.drain,
-        };
+        let plan = self.plan();
         let mut schedule = Burst { left: self.ticks };
-        let report = within("the run", drive(&client, &mut schedule, plan, ctx)).await;
+        let report = within("the run", drive(&client, &mut schedule, plan, ctx)).await.unwrap();
         report.counts.balance().expect("every tick and request has one fate");
         report
     }
@@ -175,6 +189,7 @@ async fn what_may_have_produced_trips_is_not_tried_again() {
 async fn an_api_that_is_not_there_fails_requests_not_the_run() {
     let mut run = Run { ticks: 5, ..Run::new(&refused_url()) };
     run.client.retries = 2;
+    run.client.open_circuit_after = 1000;
     let report = run.go(&Context::new("test")).await;
     assert_eq!(report.counts.failed.get("connect"), Some(&5));
     assert_eq!((report.counts.retried, report.counts.trips.uncertain), (10, 0));
@@ -258,4 +273,105 @@ async fn a_retry_that_waits_at_shutdown_is_given_up() {
     let (report, ()) = tokio::join!(run.go(&ctx), stop);
     assert_eq!(report.counts.failed.get("unavailable"), Some(&1));
     assert_eq!(api.requests(), 1);
+}
+
+#[tokio::test]
+async fn the_log_of_ticks_has_a_line_for_each_fate() {
+    let api = FakeApi::start(|n| match n {
+        0 => OK,
+        1 => Reply::Status(500, None, ""),
+        _ => Reply::Held,
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ticks.jsonl");
+    let ctx = Context::new("test");
+    let run = Run {
+        ticks: 6,
+        overrun: Overrun::Queue,
+        queue_limit: 4,
+        drain: Duration::from_millis(50),
+        tick_log: Some(path.clone()),
+        ..Run::new(&api.url)
+    };
+    let stop = async {
+        until("the third request came", || api.requests() == 3).await;
+        ctx.shutdown.trigger();
+    };
+    let (report, ()) = tokio::join!(run.go(&ctx), stop);
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<TickRecord> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let with = |outcome| lines.iter().filter(|line| line.outcome == outcome).collect::<Vec<_>>();
+    assert_eq!(lines.len() as u64, report.counts.scheduled);
+    for (outcome, reason, ticks) in [
+        (TickOutcome::Ok, None, 1),
+        (TickOutcome::Failed, Some("http_500"), 1),
+        (TickOutcome::CutOff, None, 1),
+        (TickOutcome::Skipped, Some("queue_full"), 1),
+        (TickOutcome::Dropped, None, 2),
+    ] {
+        let lines = with(outcome);
+        assert_eq!(lines.len(), ticks, "{outcome:?}");
+        assert!(lines.iter().all(|line| line.reason.as_deref() == reason), "{outcome:?}");
+        for line in lines {
+            let ran = !matches!(outcome, TickOutcome::Skipped | TickOutcome::Dropped);
+            assert_eq!((line.started_ms.is_some(), line.finished_ms.is_some()), (ran, ran));
+            assert!(line.started_ms.is_none() || line.intended_ms <= line.started_ms);
+            assert!(line.started_ms <= line.finished_ms);
+        }
+    }
+}
+
+/// `left` ticks, one each millisecond.
+struct Stream {
+    left: usize,
+}
+
+impl Schedule for Stream {
+    async fn next(&mut self) -> Option<Due> {
+        self.left = self.left.checked_sub(1)?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Some(Due::Now(Tick { due: Instant::now(), trips: TRIPS, job: 0 }))
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_met_with_one_probe_at_a_time_and_its_ticks_are_skipped() {
+    // Nobody serves from the 11th attempt on, for ten attempts.
+    const OUTAGE: std::ops::Range<usize> = 10..20;
+    let api =
+        FakeApi::start(|n| if OUTAGE.contains(&n) { Reply::Status(503, None, "down") } else { OK });
+    let mut run = Run::new(&api.url);
+    run.client.open_circuit_after = 3;
+    run.client.backoff = Duration::from_millis(20);
+    run.client.max_backoff = Duration::from_millis(20);
+    run.client.retries = 0;
+    let ctx = Context::new("test");
+    let client = TripClient::new(&run.client).unwrap();
+    let mut schedule = Stream { left: 2_000 };
+    let recovered = async {
+        until("the API answers again", || api.requests() > OUTAGE.end + 5).await;
+        ctx.shutdown.trigger();
+    };
+    let plan = run.plan();
+    let (report, ()) = tokio::join!(drive(&client, &mut schedule, plan, &ctx), recovered);
+    let counts = report.unwrap().counts;
+    counts.balance().unwrap();
+    assert!(counts.skipped[&SkipReason::CircuitOpen] > 10, "{counts:?}");
+    // Attempts that were under way when the circuit opened, at most the limit, and then one probe after the other.
+    assert_eq!(counts.failed["unavailable"], OUTAGE.len() as u64);
+    assert!(api.max_in_flight() <= run.client.max_in_flight);
+    assert!(counts.succeeded >= 15);
+}
+
+#[tokio::test]
+async fn what_waits_in_the_queue_in_an_outage_is_not_sent_at_its_end() {
+    let mut run = Run { ticks: 9, overrun: Overrun::Queue, ..Run::new(&refused_url()) };
+    run.client.retries = 0;
+    run.client.open_circuit_after = 2;
+    run.client.backoff = Duration::from_secs(3600);
+    run.client.max_backoff = Duration::from_secs(3600);
+    let report = run.go(&Context::new("test")).await;
+    assert_eq!(report.counts.failed.get("connect"), Some(&2));
+    assert_eq!(report.counts.skipped.get(&SkipReason::CircuitOpen), Some(&7));
 }

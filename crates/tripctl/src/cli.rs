@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use service::{CommonArgs, Context};
 
 use crate::settings::Settings;
-use crate::{NAME, bench, demo, names, tail, topics, verify};
+use crate::{NAME, bench, compare, demo, names, tail, topics, verify};
 
 /// Looks at the streams of the pipeline, and checks the joiner's work.
 ///
@@ -23,6 +23,7 @@ Examples:
   tripctl topics describe                partitions and offsets
   tripctl bench joiner                   how fast is the joiner here?
   tripctl demo --seconds 20              all services for a while, and is every trip accounted for?
+  tripctl compare                        what the schedulers differ in, as a report with plots
   tripctl --profile cloud tail rejects   on another cluster")]
 pub struct Cli {
     #[command(subcommand)]
@@ -44,6 +45,8 @@ enum Command {
     Bench(BenchArgs),
     /// Run the whole pipeline in this terminal, and check at the end what became of every trip
     Demo(DemoArgs),
+    /// Run the schedulers under the same load and the same misfortunes, and write what they differ in
+    Compare(CompareArgs),
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +188,26 @@ struct DemoArgs {
     on_configured_kafka: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts the programs that lie beside this one as child processes on free ports, with a dev stack of their own: the API, and
+against it scheduler-cron, scheduler-loop and scheduler-loop --closed-loop, each asking for 30 trips a second, while the API
+answers, is slow, fails, is restarted, or is overloaded. Status 0 means that every run's counts add up. Nothing is left
+running; only the logs are kept if something was wrong.
+
+Examples:
+  make compare-schedulers           builds all programs for speed first
+  QUICK=1 make compare-schedulers   the short one
+  tripctl compare --quick --report target/compare/report.md")]
+struct CompareArgs {
+    /// Short scenarios: enough to see that all works, too short for percentiles
+    #[arg(long)]
+    quick: bool,
+    /// Where the report goes, as Markdown; as a page it goes beside it, with the ending .html
+    #[arg(long, value_name = "FILE.md", default_value = "target/compare/report.md")]
+    report: PathBuf,
+}
+
 impl Cli {
     /// Reads the command line; ends the process with a message if it can't be used. The options of all services may
     /// stand before or behind the command.
@@ -212,6 +235,7 @@ impl Cli {
                 run_bench_joiner(args, &common, &settings, &context).await
             }
             Command::Demo(args) => run_demo(args, &common, &settings, &context).await,
+            Command::Compare(args) => run_compare(args, &common, &settings, &context).await,
         }
     }
 }
@@ -284,6 +308,27 @@ async fn run_demo(
     let summary = demo::run(settings, common, options, &context.shutdown).await?;
     if !summary.is_success() {
         bail!("not every trip is accounted for: {}", summary.shortcomings().join("; "));
+    }
+    Ok(())
+}
+
+async fn run_compare(
+    args: CompareArgs,
+    common: &CommonArgs,
+    settings: &Settings,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let CompareArgs { quick, report: path } = args;
+    if path.extension() != Some("md".as_ref()) {
+        bail!("--report {}: the name must end in .md, as in report.md", path.display());
+    }
+    let options = compare::Options { quick, report: path };
+    let report = compare::run(settings, common, &options, &context.shutdown).await?;
+    let page = options.report.with_extension("html");
+    let places = format!("The report: {} and {}\n", options.report.display(), page.display());
+    show(&format!("{}{places}", report.summary()))?;
+    if !report.is_consistent() {
+        bail!("the counts don't add up: {}", report.inconsistencies().join("; "));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod cli;
+pub mod compare;
 mod consume;
 mod decode;
 pub mod demo;
@@ -13,7 +14,7 @@ pub mod tail;
 pub mod topics;
 pub mod verify;
 
-pub use process::ProcessError;
+pub use process::{ProcessError, Usage};
 
 /// The name of the binary, in its log and its help.
 pub const NAME: &str = "tripctl";

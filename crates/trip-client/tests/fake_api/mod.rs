@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix_web::web::{Data, Json, post};
+use actix_web::web::{Data, Json, get, post};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -32,7 +32,8 @@ pub(crate) enum Reply {
 /// As many trips as asked.
 pub(crate) const OK: Reply = Reply::Trips { off_by: 0 };
 
-type Script = Box<dyn Fn(usize) -> Reply + Send + Sync>;
+/// What to do with request number n (from 0) for so many trips.
+type Script = Box<dyn Fn(usize, i64) -> Reply + Send + Sync>;
 
 struct State {
     script: Script,
@@ -58,13 +59,22 @@ impl FakeApi {
         Self::start_on("127.0.0.1:0", script)
     }
 
+    /// Starts one on a free port; `script` says what to do with a request for so many trips.
+    pub(crate) fn start_by_trips(script: impl Fn(i64) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with("127.0.0.1:0", Box::new(move |_, trips| script(trips)))
+    }
+
     /// Starts one at `address`.
     pub(crate) fn start_on(
         address: &str,
         script: impl Fn(usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(address, Box::new(move |number, _| script(number)))
+    }
+
+    fn start_with(address: &str, script: Script) -> Self {
         let state = Arc::new(State {
-            script: Box::new(script),
+            script,
             gate: Semaphore::new(0),
             requests: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
@@ -77,6 +87,7 @@ impl FakeApi {
             App::new()
                 .app_data(data.clone())
                 .route("/api/generate-multiple-trips", post().to(answer))
+                .route("/metrics", get().to(metrics))
         })
         .workers(1)
         .disable_signals()
@@ -118,6 +129,14 @@ impl FakeApi {
     }
 }
 
+/// As of a joiner that has joined all that was answered here.
+async fn metrics(state: Data<State>) -> String {
+    let joined = state.trip_ids.lock().expect("no test panicked here").len();
+    format!(
+        "# TYPE tripstream_joiner_joined counter\ntripstream_joiner_joined_total {joined}\n# EOF\n"
+    )
+}
+
 async fn answer(
     state: Data<State>,
     request: actix_web::HttpRequest,
@@ -130,7 +149,7 @@ async fn answer(
         state.peers.lock().expect("no test panicked here").insert(peer.to_string());
     }
     let asked = body["number_of_trips"].as_i64().expect("number_of_trips");
-    let response = match (state.script)(number) {
+    let response = match (state.script)(number, asked) {
         Reply::Trips { off_by } => trips(&state, number, asked + i64::from(off_by)),
         Reply::After(delay) => {
             sleep(delay).await;

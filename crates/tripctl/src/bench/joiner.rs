@@ -11,8 +11,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::BenchError;
 use super::measure::Sample;
 use super::plan::Plan;
-use super::usage::Usage;
 use crate::metrics::{Exposition, Scraper};
+use crate::process::Usage;
 use crate::process::{Group, Process, environment, free_addresses};
 
 /// How often the joiner is asked how many trips it has joined.

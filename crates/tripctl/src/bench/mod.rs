@@ -11,7 +11,6 @@ mod load;
 mod measure;
 mod plan;
 mod report;
-mod usage;
 
 use std::sync::Arc;
 use std::thread;
@@ -25,9 +24,8 @@ use tracing::{debug, info, warn};
 pub use error::BenchError;
 pub use measure::Rates;
 pub use report::{Figures, Machine, Report};
-pub use usage::Usage;
 
-use crate::process;
+use crate::process::{self, Usage};
 use crate::settings::Settings;
 use joiner::Joiner;
 use measure::Sample;

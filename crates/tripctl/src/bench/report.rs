@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::measure::Rates;
-use super::usage::Usage;
+use crate::process::Usage;
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -14,7 +14,6 @@ mod summary;
 mod view;
 mod watch;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use service::{CommonArgs, Shutdown};
@@ -24,6 +23,7 @@ pub use error::DemoError;
 pub use summary::Summary;
 
 use crate::metrics::Scraper;
+use crate::process::devstack::{self, Addresses};
 use crate::settings::Settings;
 use crate::verify;
 use fleet::Fleet;
@@ -87,8 +87,8 @@ async fn conduct(
 ) -> Result<Summary, DemoError> {
     let mut plan = Plan::new(settings, common, fleet.dir())?;
     if !options.on_configured_kafka {
-        fleet.start(Role::Devstack, plan.devstack()?)?;
-        plan.settle_on(&devstack_ready(&plan.ports_file(), fleet, shutdown).await?);
+        fleet.start(Role::Devstack, devstack::command(fleet.dir())?)?;
+        plan.settle_on(&devstack_ready(fleet, shutdown).await?);
     }
     let stack = if options.on_configured_kafka { "Kafka" } else { "the dev stack" };
     let place = format!("{stack} at {}", plan.settings.kafka.bootstrap_servers);
@@ -129,17 +129,10 @@ async fn conduct(
 }
 
 /// Waits until the dev stack tells its addresses.
-async fn devstack_ready(
-    file: &Path,
-    fleet: &mut Fleet,
-    shutdown: &Shutdown,
-) -> Result<plan::Addresses, DemoError> {
+async fn devstack_ready(fleet: &mut Fleet, shutdown: &Shutdown) -> Result<Addresses, DemoError> {
     let end = Instant::now() + READY;
     loop {
-        // It may be there and not be written yet.
-        if let Ok(text) = std::fs::read_to_string(file)
-            && let Ok(addresses) = serde_json::from_str(&text)
-        {
+        if let Some(addresses) = Addresses::read(fleet.dir()) {
             return Ok(addresses);
         }
         fleet.ensure_running()?;

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use avro_schemas::RegistryConfig;
-use kafka::KafkaConfig;
-use serde::Deserialize;
 use service::CommonArgs;
 
 use super::DemoError;
+use crate::process::devstack::{self, Addresses};
 use crate::process::{ProcessError, binary, environment, free_addresses};
 use crate::settings::Settings;
 
@@ -30,7 +28,7 @@ impl Role {
     /// The name of the program.
     pub(super) const fn program(self) -> &'static str {
         match self {
-            Role::Devstack => "devstack",
+            Role::Devstack => devstack::PROGRAM,
             Role::ProducerApi => "producer-api",
             Role::Joiner => "joiner",
             Role::SchedulerCron => "scheduler-cron",
@@ -48,15 +46,6 @@ impl Role {
             Role::SchedulerLoop => "scheduler_loop",
         }
     }
-}
-
-/// Where a dev stack listens, as it writes it into its ports file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Addresses {
-    /// `host:port` of the broker.
-    pub(super) kafka: String,
-    /// Base URL of the registry.
-    pub(super) registry: String,
 }
 
 /// The rules of the join on a dev stack. All trips of a demo are complete, and the rows of one are written together; if
@@ -89,30 +78,12 @@ impl<'a> Plan<'a> {
         Ok(Self { settings, common, dir, api, joiner, cron, looped })
     }
 
-    /// Uses the dev stack at these addresses, and nothing of what the settings say of their Kafka, credentials least of
-    /// all.
+    /// Uses the dev stack at these addresses, with the rules of a demo.
     pub(super) fn settle_on(&mut self, stack: &Addresses) {
-        self.settings.kafka =
-            KafkaConfig { bootstrap_servers: stack.kafka.clone(), ..KafkaConfig::default() };
-        self.settings.registry =
-            RegistryConfig { url: stack.registry.clone(), ..RegistryConfig::default() };
+        stack.settle(&mut self.settings);
         for (key, value) in RULES {
             self.settings.joiner.insert(key.to_owned(), value.into());
         }
-    }
-
-    /// The command that starts a dev stack on free ports, with its data beside the logs.
-    pub(super) fn devstack(&self) -> Result<Command, ProcessError> {
-        let mut command = Command::new(binary(Role::Devstack.program())?);
-        command.arg("--data-dir").arg(self.dir.join("devstack"));
-        command.args(["--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0"]);
-        command.arg("--ports-file").arg(self.ports_file()).args(["--log-format", "text"]);
-        Ok(command)
-    }
-
-    /// Where the dev stack tells its addresses.
-    pub(super) fn ports_file(&self) -> PathBuf {
-        self.dir.join("devstack.json")
     }
 
     /// The command that starts a service.
@@ -160,6 +131,7 @@ impl<'a> Plan<'a> {
 mod tests {
     use std::time::Duration;
 
+    use kafka::KafkaConfig;
     use models::secret::Secret;
 
     use super::*;

@@ -1,10 +1,12 @@
 //! Programs of this workspace as child processes: found beside this one, told by their environment what to do, logging
 //! to a file, and gone when this process is, however it ends.
 
+pub(crate) mod devstack;
 pub(crate) mod environment;
 mod error;
 mod group;
 mod port;
+mod usage;
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -18,6 +20,7 @@ use tokio::time::sleep;
 pub use error::ProcessError;
 pub(crate) use group::Group;
 pub(crate) use port::free_addresses;
+pub use usage::Usage;
 
 /// How often it is looked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -122,12 +125,18 @@ impl Process {
         ProcessError::Stuck { name: self.name, what, after, log, tail }
     }
 
-    fn ended(&self, when: &'static str, status: ExitStatus) -> ProcessError {
+    /// The error of one that has ended as it should not.
+    pub(crate) fn ended(&self, when: &'static str, status: ExitStatus) -> ProcessError {
         let (log, tail) = (self.log.clone(), self.tail());
         ProcessError::Ended { name: self.name, when, status, log, tail }
     }
 
-    fn status(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
+    /// How it has ended; none while it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ProcessError::System`] if the system does not tell.
+    pub(crate) fn status(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
         self.child.try_wait().map_err(ProcessError::system("looking after", self.name))
     }
 

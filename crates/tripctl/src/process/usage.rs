@@ -16,7 +16,7 @@ pub struct Usage {
 
 impl Usage {
     /// Of the process with this id, or of `self`.
-    pub(super) fn of(process: &str) -> Self {
+    pub(crate) fn of(process: &str) -> Self {
         let read = |file| fs::read_to_string(format!("/proc/{process}/{file}")).ok();
         Self {
             peak_memory_bytes: read("status").as_deref().and_then(peak_memory_bytes),

@@ -1,0 +1,354 @@
+//! The report: every scenario in figures, plots and words, and whether the counts add up.
+
+use std::thread;
+
+use trip_client::{Counts, Timings};
+
+use super::analysis;
+use super::checks::{self, Check};
+use super::document::{Block, Figure, Table};
+use super::figures::{
+    confirmations, cpu_ms_per_s, fates, peak_memory_mb, percent, three_digits, time,
+};
+use super::plot::{self, Bar, bars};
+use super::run::{Outcome, Run};
+use super::scenario::{Contender, LATE_AFTER, MAX_IN_FLIGHT, TRIPS_PER_S};
+
+/// How much of a timeline is shown where nothing changes, in seconds: so that single requests can be seen.
+const CLOSE_UP_S: f64 = 6.0;
+
+/// What all runs have come to.
+#[derive(Debug)]
+pub struct Report {
+    outcomes: Vec<Outcome>,
+    checks: Vec<Check>,
+    /// When it was made: RFC 3339, UTC.
+    made_at: String,
+    /// Whether it is the short one.
+    quick: bool,
+}
+
+pub(super) const TITLE: &str = "The schedulers compared";
+
+impl Report {
+    pub(super) fn new(outcomes: Vec<Outcome>, quick: bool, made_at: String) -> Self {
+        let checks = outcomes.iter().flat_map(checks::of).collect();
+        Self { outcomes, checks, made_at, quick }
+    }
+
+    /// Whether every run's counts add up.
+    pub fn is_consistent(&self) -> bool {
+        self.checks.iter().all(|check| check.verdict.is_ok())
+    }
+
+    /// All that does not add up, each in a line.
+    pub fn inconsistencies(&self) -> Vec<String> {
+        let broken = self.checks.iter().filter_map(|check| {
+            let error = check.verdict.as_ref().err()?;
+            Some(format!("{}: {}: {error}", check.of, check.what))
+        });
+        broken.collect()
+    }
+
+    /// The result in a few lines.
+    pub fn summary(&self) -> String {
+        let mut lines = analysis::in_short(&self.outcomes);
+        lines.push(self.verdict());
+        lines.join("\n") + "\n"
+    }
+
+    fn verdict(&self) -> String {
+        match self.inconsistencies().len() {
+            0 => format!("All {} checks hold: every run's counts add up.", self.checks.len()),
+            n => format!("NOT all counts add up: {n} of {} checks fail.", self.checks.len()),
+        }
+    }
+
+    pub(super) fn blocks(&self) -> Vec<Block> {
+        let mut blocks = vec![Block::Heading(1, TITLE.to_owned())];
+        blocks.extend(self.conditions().into_iter().map(Block::Text));
+        blocks.push(Block::Heading(2, "In short".to_owned()));
+        let mut short = analysis::in_short(&self.outcomes);
+        short.push(self.verdict());
+        blocks.push(Block::List(short));
+        blocks.push(Block::Figures(vec![self.overview()]));
+        for outcome in &self.outcomes {
+            blocks.extend(scenario(outcome));
+        }
+        blocks.push(Block::Heading(2, "How it was measured".to_owned()));
+        blocks.push(Block::List(method()));
+        blocks.push(Block::Heading(2, "Do the counts add up?".to_owned()));
+        blocks.extend(self.verdicts());
+        blocks
+    }
+
+    fn conditions(&self) -> Vec<String> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let built = if cfg!(debug_assertions) {
+            "built without optimisation, so that times and costs say little"
+        } else {
+            "built for speed"
+        };
+        let length = if self.quick {
+            " This is the short run: enough to see that all works, too short for percentiles."
+        } else {
+            ""
+        };
+        let describe = |contender: Contender| {
+            let period = time(contender.period());
+            let trips = contender.trips();
+            let what = match contender {
+                Contender::Cron => "tokio-cron-scheduler, a request each",
+                Contender::Loop => "an absolute timeline, a request each",
+                Contender::ClosedLoop => "a request after each answer and a pause of",
+            };
+            let overrun = match contender {
+                Contender::ClosedLoop => "one at a time".to_owned(),
+                _ => format!("overrun policy {}", contender.overrun()),
+            };
+            format!("{}: {what} {period}, for {trips} trips, {overrun}", contender.name())
+        };
+        let contenders: Vec<_> = Contender::ALL.into_iter().map(describe).collect();
+        vec![
+            format!(
+                "Three ways to ask for the same {TRIPS_PER_S} trips a second, as processes, against the producer API on \
+                 the dev stack. {}.",
+                contenders.join("; ")
+            ),
+            format!(
+                "Made on {} with {cores} cores, {built}; {}.{length}",
+                std::env::consts::OS,
+                self.made_at
+            ),
+        ]
+    }
+
+    fn overview(&self) -> Figure {
+        let group = |outcome: &'_ Outcome| {
+            let of = |run: &Run| (run.contender.name(), fates(run, &outcome.scenario));
+            outcome.runs.iter().map(of).collect::<Vec<_>>()
+        };
+        let groups: Vec<_> =
+            self.outcomes.iter().map(|outcome| (outcome.scenario.title, group(outcome))).collect();
+        let caption = "What became of the trips that the load asks for".to_owned();
+        Figure { file: "fates.svg".to_owned(), svg: plot::fates(&caption, &groups), caption }
+    }
+
+    fn verdicts(&self) -> Vec<Block> {
+        let mut kinds: Vec<&'static str> = Vec::new();
+        for check in &self.checks {
+            if !kinds.contains(&check.what) {
+                kinds.push(check.what);
+            }
+        }
+        let head = ["what must hold", "checked", "holds"].map(str::to_owned).to_vec();
+        let row = |kind: &str| {
+            let of_kind = || self.checks.iter().filter(|check| check.what == kind);
+            let holds = of_kind().filter(|check| check.verdict.is_ok()).count();
+            vec![kind.to_owned(), of_kind().count().to_string(), holds.to_string()]
+        };
+        let rows = kinds.into_iter().map(row).collect();
+        let mut blocks = vec![Block::Table(Table { head, rows })];
+        let broken = self.inconsistencies();
+        if !broken.is_empty() {
+            blocks.push(Block::List(broken));
+        }
+        blocks
+    }
+}
+
+fn scenario(outcome: &Outcome) -> Vec<Block> {
+    let slug = outcome.scenario.slug;
+    let steady = outcome.bands.is_empty();
+    let mut words = analysis::of(outcome);
+    if steady {
+        words.extend(analysis::costs(outcome));
+    }
+    let mut blocks = vec![
+        Block::Heading(2, outcome.scenario.title.to_owned()),
+        Block::Text(outcome.scenario.story.clone()),
+        Block::List(words),
+    ];
+    blocks.push(Block::Table(numbers(outcome)));
+    blocks.push(Block::Figures(vec![timeline(outcome)]));
+    let figure = |name: &str, caption: &str, svg: &dyn Fn(&str) -> String| {
+        let caption = format!("{}: {caption}", outcome.scenario.title);
+        Figure { file: format!("{slug}-{name}.svg"), svg: svg(&caption), caption }
+    };
+    let lags: Vec<_> = outcome.runs.iter().map(|run| (run.contender, &run.report.lag)).collect();
+    let latencies: Vec<_> =
+        outcome.runs.iter().map(|run| (run.contender, &run.report.latency)).collect();
+    let growth: Vec<_> =
+        outcome.runs.iter().map(|run| (run.contender, confirmations(run))).collect();
+    let seconds = outcome.scenario.duration.as_secs_f64();
+    let shown = vec![
+        figure("lag", "start behind the intended instant, by percentile", &|title| {
+            plot::percentiles(title, "start lag", &lags)
+        }),
+        figure("latency", "from the intended start to the answer, by percentile", &|title| {
+            plot::percentiles(title, "latency", &latencies)
+        }),
+        figure("throughput", "trips confirmed by then", &|title| {
+            plot::growth(title, seconds, f64::from(TRIPS_PER_S), &growth)
+        }),
+    ];
+    blocks.push(Block::Figures(shown));
+    if steady {
+        let amounts = |amount: fn(&Run) -> Option<f64>| -> Vec<_> {
+            let bar = |run: &Run| Some(Bar { contender: run.contender, amount: amount(run)? });
+            outcome.runs.iter().filter_map(bar).collect()
+        };
+        let costs = [
+            ("cpu", "CPU time", "CPU time in a second, ms", amounts(cpu_ms_per_s)),
+            ("memory", "memory", "memory at its peak, MB", amounts(peak_memory_mb)),
+        ];
+        // Not every system tells.
+        let known = costs.iter().filter(|(_, _, _, amounts)| !amounts.is_empty());
+        let known = known.map(|(name, caption, what, amounts)| {
+            figure(name, caption, &|title| bars(title, what, amounts))
+        });
+        blocks.push(Block::Figures(known.collect()));
+    }
+    blocks
+}
+
+fn timeline(outcome: &Outcome) -> Figure {
+    // To the last answer.
+    let finished = outcome.runs.iter().flat_map(confirmations).map(|(at, _)| at);
+    let end = finished.fold(outcome.scenario.duration.as_secs_f64(), f64::max);
+    let changes = outcome.bands.iter().any(|band| band.from_s > 0.0);
+    let window = if changes || end <= CLOSE_UP_S { (0.0, end) } else { (0.0, CLOSE_UP_S) };
+    let part = if window.1 < end {
+        format!(", the first {} s", plot::plain(window.1))
+    } else {
+        String::new()
+    };
+    let caption = format!("{}: intended and actual starts{part}", outcome.scenario.title);
+    // A state that holds all the time is in the title already.
+    let bands = if changes { &outcome.bands[..] } else { &[] };
+    let svg = plot::timeline(&caption, &outcome.runs, bands, window);
+    Figure { file: format!("{}-timeline.svg", outcome.scenario.slug), caption, svg }
+}
+
+/// The figures, a column a contender.
+fn numbers(outcome: &Outcome) -> Table {
+    let mut head = vec![String::new()];
+    head.extend(outcome.runs.iter().map(|run| run.contender.name().to_owned()));
+    let row = |name: &str, cell: &dyn Fn(&Run) -> String| {
+        let mut row = vec![name.to_owned()];
+        row.extend(outcome.runs.iter().map(cell));
+        row
+    };
+    let count = |name: &str, count: fn(&Counts) -> u64| {
+        row(name, &|run| count(&run.report.counts).to_string())
+    };
+    let seconds = outcome.scenario.duration.as_secs_f64();
+    let or_dash = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), three_digits);
+    let rows = vec![
+        count("ticks scheduled", |counts| counts.scheduled),
+        count("requests started", |counts| counts.started),
+        count("ticks skipped", Counts::skipped_total),
+        count("ticks dropped at the end", |counts| counts.dropped_at_shutdown),
+        count("requests succeeded", |counts| counts.succeeded),
+        count("requests failed", Counts::failed_total),
+        count("requests cut off", |counts| counts.cut_off),
+        count("retries", |counts| counts.retried),
+        count("late starts", |counts| counts.late),
+        count("trips confirmed", |counts| counts.trips.confirmed),
+        count("trips uncertain", |counts| counts.trips.uncertain),
+        row("trips confirmed a second", &|run| {
+            three_digits(run.report.counts.trips.confirmed as f64 / seconds)
+        }),
+        row("part of those asked for", &|run| {
+            percent(run.report.counts.trips.confirmed as f64 / outcome.scenario.asked())
+        }),
+        row("start lag p50, ms", &|run| millis(&run.report.lag, 50.0)),
+        row("start lag p99, ms", &|run| millis(&run.report.lag, 99.0)),
+        row("start lag max, ms", &|run| millis(&run.report.lag, 100.0)),
+        row("drift from first to last start, ms", &|run| {
+            run.report.drift_ms.map_or_else(|| "-".to_owned(), three_digits)
+        }),
+        row("latency p50, ms", &|run| millis(&run.report.latency, 50.0)),
+        row("latency p99, ms", &|run| millis(&run.report.latency, 99.0)),
+        row("latency max, ms", &|run| millis(&run.report.latency, 100.0)),
+        row("service time p50, ms", &|run| millis(&run.report.service_time, 50.0)),
+        row("service time p99, ms", &|run| millis(&run.report.service_time, 99.0)),
+        row("CPU, ms a second", &|run| or_dash(cpu_ms_per_s(run))),
+        row("memory at its peak, MB", &|run| or_dash(peak_memory_mb(run))),
+    ];
+    Table { head, rows }
+}
+
+fn millis(timings: &Timings, percent: f64) -> String {
+    if timings.count() == 0 {
+        return "-".to_owned();
+    }
+    three_digits(timings.percentile(percent).as_secs_f64() * 1_000.0)
+}
+
+fn method() -> Vec<String> {
+    let late = time(LATE_AFTER);
+    [
+        "Lag is the actual minus the intended start. Latency counts from the intended start, so that waiting for a turn \
+         is in it; service time counts from the actual one. Both are of requests that succeeded. The closed loop \
+         intends each start a period after the answer before it.".to_owned(),
+        format!("A request that starts more than {late} after its intended start is late. A scheduler may have \
+         {MAX_IN_FLIGHT} requests under way at once."),
+        "In percentile plots each further nine is equally far; the number behind a name is that of the requests. The dot \
+         is the longest of all.".to_owned(),
+        "\"Never due\" are trips of the load for which the schedule had no tick within the time.".to_owned(),
+        "Delays, errors, refusals and the limit of the overload come from a proxy between each scheduler and the API; \
+         the restart is a real one of the API's process. Where nothing is in the way, there is no proxy.".to_owned(),
+        "CPU time is what the kernel counts, in steps of 10 ms, from a second after the start. Trips in Kafka are \
+         counted by offsets, for each topic.".to_owned(),
+    ]
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document::{html, markdown};
+    use super::super::samples;
+    use super::*;
+
+    fn report(outcomes: Vec<Outcome>) -> Report {
+        Report::new(outcomes, false, "2026-11-22T23:13:49Z".to_owned())
+    }
+
+    #[test]
+    fn counts_that_do_not_add_up_are_told_in_the_report_and_in_its_verdict() {
+        let good = report(vec![samples::outcome()]);
+        assert!(good.is_consistent());
+        assert!(good.summary().contains("All 16 checks hold"), "{}", good.summary());
+        let mut outcome = samples::outcome();
+        outcome.rows[0] += 3;
+        let bad = report(vec![outcome]);
+        assert!(!bad.is_consistent());
+        assert!(bad.summary().contains("NOT all counts add up: 1 of 16"), "{}", bad.summary());
+        let text = markdown(&bad.blocks(), "plots");
+        assert!(text.contains(&bad.inconsistencies()[0]), "{text}");
+    }
+
+    #[test]
+    fn markdown_names_each_plot_and_html_holds_it() {
+        let blocks = report(vec![samples::outcome()]).blocks();
+        let (text, page) = (markdown(&blocks, "plots"), html(TITLE, &blocks));
+        let figures = || {
+            blocks.iter().filter_map(|block| match block {
+                Block::Figures(figures) => Some(figures),
+                _ => None,
+            })
+        };
+        assert_eq!(
+            figures().flatten().count(),
+            7,
+            "fates, timeline, lag, latency, trips, CPU, memory"
+        );
+        for figure in figures().flatten() {
+            assert!(text.contains(&format!("](plots/{})", figure.file)), "{}", figure.file);
+            assert!(page.contains(&figure.svg), "{}", figure.file);
+        }
+        assert_eq!(page.matches("http").count(), figures().flatten().count(), "only namespaces");
+        assert!(!page.contains("<script") && !page.contains("NaN"), "{page}");
+    }
+}
