@@ -105,6 +105,16 @@ compare-schedulers: ## what do the schedulers differ in? writes target/compare/r
 	@$(build) && exec "$(bin_dir)/tripctl" --config-dir "$(CONFIG)" --log-format text \
 	  compare --report "$(CURDIR)/target/compare/report.md" $(if $(QUICK),--quick) $(ARGS)
 
+.PHONY: bench
+bench: BUILD = release
+bench: ## how fast are the API and the joiner here? (ARGS="--json FILE")
+	@$(call run,tripctl,bench all)
+
+.PHONY: bench-producer
+bench-producer: BUILD = release
+bench-producer: ## how fast is the API here? (ARGS="--seconds 20 --json FILE")
+	@$(call run,tripctl,bench producer)
+
 .PHONY: bench-joiner
 bench-joiner: BUILD = release
 bench-joiner: ## how fast is the joiner here? (ARGS="--trips 1000000 --json FILE")

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::record::{Codec, Record};
+use crate::datum::{self, NotInSchemas};
+use crate::record::Record;
 use crate::wire::SchemaId;
 
 /// A record could not be written.
@@ -12,20 +13,19 @@ use crate::wire::SchemaId;
 pub struct EncodeError {
     /// Full name of the schema it was to be written with.
     schema: &'static str,
-    source: Box<apache_avro::Error>,
+    source: NotInSchemas,
 }
 
 /// Writes records of one type with the schema id that the registry gave its schema.
 pub struct Encoder<T> {
     id: SchemaId,
-    codec: &'static Codec,
     record: PhantomData<fn(&T)>,
 }
 
 impl<T: Record> Encoder<T> {
     /// An encoder that marks its values with `id`, which must belong to the schema of `T`.
     pub fn new(id: SchemaId) -> Self {
-        Self { id, codec: T::TYPE.codec(), record: PhantomData }
+        Self { id, record: PhantomData }
     }
 
     /// The id that the values are marked with.
@@ -52,13 +52,10 @@ impl<T: Record> Encoder<T> {
     pub fn encode(&self, record: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let start = out.len();
         out.extend_from_slice(&self.id.header());
-        match self.codec.writer.write_ser(out, record) {
-            Ok(_) => Ok(()),
-            Err(source) => {
-                out.truncate(start);
-                Err(EncodeError { schema: T::TYPE.full_name(), source: Box::new(source) })
-            }
-        }
+        datum::write(record, out).map_err(|source| {
+            out.truncate(start);
+            EncodeError { schema: T::TYPE.full_name(), source }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod datum;
 mod decode;
 mod encode;
 mod fields;

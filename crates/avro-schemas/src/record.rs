@@ -1,10 +1,9 @@
-//! Which record has which schema, and the writer and reader of each, built once.
+//! Which record has which schema, and the reader of each, built once.
 
 use std::sync::LazyLock;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use models::records;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,7 +66,7 @@ impl RecordType {
         Self::ALL.into_iter().find(|record| record.full_name() == name)
     }
 
-    /// The writer and reader of this type.
+    /// The reader of this type, and what it is built from.
     pub(crate) fn codec(self) -> &'static Codec {
         &CODECS[self as usize]
     }
@@ -94,12 +93,11 @@ macro_rules! records {
 }
 records!(Trip, DriverEarning, Rider, JoinedStream, UnmatchedTrip);
 
-/// What encodes and decodes one record type. Building one costs far more than using it.
+/// What decodes one record type. Building one costs far more than using it.
 pub(crate) struct Codec {
     pub(crate) schema: &'static Schema,
     /// Two schemas with the same canonical form write the same bytes.
     pub(crate) canonical: String,
-    pub(crate) writer: GenericDatumWriter<'static>,
     pub(crate) reader: GenericDatumReader<'static>,
 }
 
@@ -116,7 +114,6 @@ static CODECS: LazyLock<[Codec; 5]> = LazyLock::new(|| {
         Codec {
             schema,
             canonical: schema.canonical_form(),
-            writer: GenericDatumWriter::builder(schema).build().expect("a self-contained schema"),
             reader: GenericDatumReader::builder(schema).build().expect("a self-contained schema"),
         }
     })

@@ -2,6 +2,9 @@
 
 mod samples;
 
+use apache_avro::Schema;
+use apache_avro::writer::datum::GenericDatumWriter;
+use avro_schemas::Record;
 use models::records::{DriverEarning, JoinedStream, Rider, Trip, UnmatchedTrip};
 use proptest::option;
 use proptest::prelude::*;
@@ -63,7 +66,31 @@ prop_compose! {
     }
 }
 
+/// What apache-avro writes, which looks every field up in the schema.
+fn by_schema<T: Record>(record: &T) -> Vec<u8> {
+    let schema = Schema::parse_str(T::TYPE.schema_json()).expect("a schema");
+    let writer = GenericDatumWriter::builder(&schema).build().expect("self-contained");
+    let mut out = Vec::new();
+    writer.write_ser(&mut out, record).expect("a record fits its schema");
+    out
+}
+
 proptest! {
+    #[test]
+    fn bytes_are_those_that_the_schema_asks_for(
+        trip in trips(),
+        driver in driver_earnings(),
+        rider in riders(),
+        unmatched in unmatched_trips(),
+    ) {
+        prop_assert_eq!(datum(&trip), by_schema(&trip));
+        prop_assert_eq!(datum(&driver), by_schema(&driver));
+        prop_assert_eq!(datum(&rider), by_schema(&rider));
+        prop_assert_eq!(datum(&unmatched), by_schema(&unmatched));
+        let joined = JoinedStream::new(trip, driver, rider);
+        prop_assert_eq!(datum(&joined), by_schema(&joined));
+    }
+
     #[test]
     fn inputs_come_back_as_they_were(trip in trips(), driver in driver_earnings(), rider in riders()) {
         prop_assert_eq!(read_own::<Trip>(&datum(&trip)), Ok(trip.clone()));

@@ -21,6 +21,8 @@ const PRODUCER: &str = "producer";
 /// Pause before another attempt to connect; doubles up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often it is asked whether the producer has failed for good before it has its id.
+const FATAL_PERIOD: Duration = Duration::from_secs(1);
 /// How often both are asked whether they are there.
 const PROBE_PERIOD: Duration = Duration::from_secs(5);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,7 +43,7 @@ pub(crate) fn serving(health: &Health) {
     info!("ready");
 }
 
-/// Creates the topics, registers the schemas and makes the publisher. Waits for what is out of reach; the caller
+/// Creates the topics, registers the schemas and makes the publisher, ready to write. Waits for what is out of reach; the caller
 /// drops the future to stop.
 pub(crate) async fn publisher(
     config: &ProducerApiConfig,
@@ -61,7 +63,14 @@ pub(crate) async fn publisher(
     for Target { topic, partitions, schema } in &targets {
         info!(topic, partitions, schema_id = schema.get(), "topic ready");
     }
-    Publisher::new(&config.kafka, &config.producer, targets, metrics)
+    let publisher = Publisher::new(&config.kafka, &config.producer, targets, metrics)?;
+    ctx.health.set(PRODUCER, Err("waiting for Kafka to give the producer its id".to_owned()));
+    while tokio::time::timeout(FATAL_PERIOD, publisher.identified()).await.is_err() {
+        if let Some(reason) = publisher.failure() {
+            return Err(Error::ProducerFailed(reason));
+        }
+    }
+    Ok(publisher)
 }
 
 async fn partition_counts(

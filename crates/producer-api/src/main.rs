@@ -6,6 +6,10 @@ use clap::Parser;
 use producer_api::{NAME, run};
 use service::{CommonArgs, Override};
 
+/// Records are made by one thread and freed by another, in our own code and in librdkafka.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Makes trips on request over HTTP and writes their records to Kafka.
 ///
 /// An answer 200 means that Kafka has acknowledged every record in it. Ends with status 0 if every record was seen

@@ -21,7 +21,7 @@ Examples:
   tripctl tail joined --follow           joined rows as they come
   tripctl verify                         has every row exactly one fate?
   tripctl topics describe                partitions and offsets
-  tripctl bench joiner                   how fast is the joiner here?
+  tripctl bench all                      how fast are the API and the joiner here?
   tripctl demo --seconds 20              all services for a while, and is every trip accounted for?
   tripctl compare                        what the schedulers differ in, as a report with plots
   tripctl --profile cloud tail rejects   on another cluster")]
@@ -141,8 +141,75 @@ struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum Measured {
+    /// Ask the API for trips as fast as it answers, one a request and many
+    Producer(BenchProducerArgs),
     /// Load trips into fresh topics and measure the joiner until it has committed the last one
     Joiner(BenchJoinerArgs),
+    /// One after the other, in one table
+    All(BenchAllArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts the program `producer-api` that lies beside this one, on topics that are deleted at the end, and asks it for trips:
+one a request from one client, one a request from 32, and many a request. Every answer is checked, and so is what Kafka
+holds then. The raw limit writes rows that were encoded beforehand, with librdkafka, acks=all and no HTTP.
+
+Examples:
+  make bench-producer                                     builds both for speed first
+  tripctl bench producer --seconds 20 --json bench.json
+  TRIPSTREAM__PRODUCER__LINGER=5ms tripctl bench producer --no-limit")]
+struct BenchProducerArgs {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Leave out the raw limit
+    #[arg(long)]
+    no_limit: bool,
+}
+
+#[derive(Debug, Args)]
+struct LoadArgs {
+    /// How long each load is measured
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// What a large request asks for
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    trips_per_request: u32,
+    /// How many clients make large requests at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    connections: u32,
+}
+
+impl LoadArgs {
+    fn options(&self, limit: bool) -> bench::producer::Options {
+        bench::producer::Options {
+            duration: Duration::from_secs(self.seconds),
+            trips_per_request: self.trips_per_request,
+            connections: self.connections,
+            limit,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What `bench producer` and `bench joiner` do, one after the other.
+
+Examples:
+  make bench                                              builds all for speed first
+  tripctl bench all --json bench.json")]
+struct BenchAllArgs {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// How many trips, three rows each, the joiner reads
+    #[arg(long, value_name = "N", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
+    trips: u64,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -231,8 +298,8 @@ impl Cli {
             Command::Tail(args) => run_tail(args, &settings, &context).await,
             Command::Verify(args) => run_verify(args, &settings, &context).await,
             Command::Topics(args) => run_topics(args.action, &settings).await,
-            Command::Bench(BenchArgs { service: Measured::Joiner(args) }) => {
-                run_bench_joiner(args, &common, &settings, &context).await
+            Command::Bench(BenchArgs { service }) => {
+                run_bench(service, &common, &settings, &context).await
             }
             Command::Demo(args) => run_demo(args, &common, &settings, &context).await,
             Command::Compare(args) => run_compare(args, &common, &settings, &context).await,
@@ -279,19 +346,37 @@ async fn run_topics(action: Option<TopicsAction>, settings: &Settings) -> anyhow
     show(&text)
 }
 
-async fn run_bench_joiner(
-    args: BenchJoinerArgs,
+async fn run_bench(
+    measured: Measured,
     common: &CommonArgs,
     settings: &Settings,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let BenchJoinerArgs { trips, json, no_limit } = args;
-    let options = bench::Options { trips, limit: !no_limit };
-    let report = bench::run(settings, common, options, &context.shutdown).await?;
-    show(&report.to_text())?;
+    let shutdown = &context.shutdown;
+    let (text, figures, json) = match measured {
+        Measured::Producer(BenchProducerArgs { load, json, no_limit }) => {
+            let options = load.options(!no_limit);
+            let report = bench::producer::run(settings, common, options, shutdown).await?;
+            (report.to_text(), report.to_json(), json)
+        }
+        Measured::Joiner(BenchJoinerArgs { trips, json, no_limit }) => {
+            let options = bench::joiner::Options { trips, limit: !no_limit };
+            let report = bench::joiner::run(settings, common, options, shutdown).await?;
+            (report.to_text(), report.to_json(), json)
+        }
+        Measured::All(BenchAllArgs { load, trips, json }) => {
+            let options = load.options(true);
+            let producer = bench::producer::run(settings, common, options, shutdown).await?;
+            let options = bench::joiner::Options { trips, limit: true };
+            let joiner = bench::joiner::run(settings, common, options, shutdown).await?;
+            let summary = bench::Summary { producer, joiner };
+            (summary.to_text(), summary.to_json(), json)
+        }
+    };
+    show(&text)?;
     if let Some(path) = json {
-        let text = format!("{:#}\n", report.to_json());
-        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        let figures = format!("{figures:#}\n");
+        std::fs::write(&path, figures).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
 }
@@ -383,6 +468,18 @@ mod tests {
         assert_eq!(bench("tripctl bench joiner --trips 10").trips, 10);
         assert!(parse("tripctl bench joiner --trips 0").is_err());
         assert!(parse("tripctl bench").is_err());
+    }
+
+    #[test]
+    fn the_api_is_measured_with_1_000_trips_a_request_unless_told_otherwise() {
+        let bench = |line| match parse(line).expect(line).command {
+            Command::Bench(BenchArgs { service: Measured::Producer(args) }) => args.load,
+            other => panic!("{line}: {other:?}"),
+        };
+        let args = bench("tripctl bench producer");
+        assert_eq!((args.seconds, args.trips_per_request, args.connections), (5, 1_000, 4));
+        assert_eq!(bench("tripctl bench producer --connections 8").connections, 8);
+        assert!(parse("tripctl bench producer --connections 0").is_err());
     }
 
     #[test]

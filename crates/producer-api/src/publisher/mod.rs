@@ -1,6 +1,7 @@
 //! Records to Kafka: encoded, enqueued, and waited for.
 
 pub(crate) mod capacity;
+mod identity;
 pub(crate) mod tally;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::config::ProducerConfig;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use capacity::{Capacity, Full, Room};
+use identity::Identity;
 use tally::{Tally, Undelivered};
 
 /// librdkafka lets go of a record a moment after its report, when ours has made room already; its own limits must
@@ -84,8 +86,14 @@ impl Publisher {
         // Not for kafka.properties to change: a 200 promises what these two guarantee.
         client.set("enable.idempotence", "true").set("acks", "all");
         client.remove("request.required.acks");
+        // Nor this: without statistics nobody would ever know that the producer has its id.
+        client.set("statistics.interval.ms", identity::LOOK_MS);
         let targets = Arc::new(targets);
-        let reports = Reports { targets: Arc::clone(&targets), log: LogContext::default() };
+        let reports = Reports {
+            targets: Arc::clone(&targets),
+            identity: Identity::default(),
+            log: LogContext::default(),
+        };
         let [trips, drivers, riders] = [0, 1, 2].map(|side| targets[side].schema);
         Ok(Self {
             producer: client.create_with_context(reports).map_err(Error::Producer)?,
@@ -96,6 +104,11 @@ impl Publisher {
             targets,
             metrics,
         })
+    }
+
+    /// Waits until Kafka has given the producer its id: before that no record leaves.
+    pub(crate) async fn identified(&self) {
+        self.producer.context().identity.assigned().await;
     }
 
     /// Takes room for `records` records of up to 1 KiB and starts a batch of them.
@@ -228,6 +241,7 @@ impl Drop for Batch<'_> {
 /// Brings librdkafka's delivery reports to the requests that wait for them.
 struct Reports {
     targets: Arc<[Target; 3]>,
+    identity: Identity,
     log: LogContext,
 }
 
@@ -245,6 +259,10 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.log.error(error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.identity.look(statistics);
     }
 }
 

@@ -98,6 +98,21 @@ impl Api {
         tokio::time::timeout(DEADLINE, asking).await.expect("the status comes in time")
     }
 
+    /// Asks for readiness until the answer gives `reason`.
+    pub(crate) async fn wait_for_reason(&self, reason: &str) -> Answer {
+        let asking = async {
+            loop {
+                let answer = self.ask("GET", "/health/ready", None, "").await;
+                if answer.text.contains(reason) {
+                    return answer;
+                }
+                assert!(!self.running.is_finished(), "the service ended: {answer:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("the reason comes in time")
+    }
+
     pub(crate) async fn ask(
         &self,
         method: &str,

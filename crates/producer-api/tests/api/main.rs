@@ -5,5 +5,6 @@
 mod answers;
 mod delivery;
 mod harness;
+mod mutated;
 mod records;
 mod startup;

@@ -1,6 +1,8 @@
 //! Before Kafka and the registry are there.
 
-use devstack::{DevStack, Options};
+use std::time::{Duration, Instant};
+
+use devstack::{ApiKey, DevStack, Fault, Options};
 use serde_json::json;
 
 use crate::harness::{Api, JSON, config_for, dev_stack};
@@ -60,6 +62,24 @@ async fn a_registry_that_comes_later_is_found() {
     let _later = DevStack::start(options).unwrap();
     api.wait_for("/health/ready", 200).await;
     assert_eq!(api.post("/api/generate-trip", &json!({})).await.status, 200);
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn ready_means_that_the_producer_has_its_id_and_a_record_leaves_at_once() {
+    let stack = dev_stack();
+    stack.inject(Fault::hold().of(ApiKey::InitProducerId));
+    let api = Api::start(config_for(&stack));
+    let waiting = api.wait_for_reason("waiting for Kafka to give the producer its id").await;
+    assert_eq!(waiting.status, 503);
+    let answer = api.post("/api/generate-trip", &json!({})).await;
+    assert_eq!(answer.status, 503, "a request would only wait: {answer:?}");
+    stack.clear_faults();
+    api.wait_for("/health/ready", 200).await;
+    let asked = Instant::now();
+    assert_eq!(api.trips(1).await.status, 200);
+    // Without the id it takes librdkafka's half a second to a second.
+    assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());
     api.stop().await.unwrap();
 }
 

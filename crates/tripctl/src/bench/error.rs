@@ -40,7 +40,7 @@ pub enum BenchError {
     /// The pass-through's transactions fail.
     #[error("passing through: {0}")]
     Transaction(#[from] TransactionError),
-    /// The joiner can't be measured.
+    /// The service can't be measured.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// The operating system refused something.
@@ -60,6 +60,28 @@ pub enum BenchError {
         rows: u64,
         /// Rows there are.
         all: u64,
+    },
+    /// The API answered something else.
+    #[error("the API did not answer what it was asked for: {what}")]
+    Answer {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The API does not answer.
+    #[error("the API has not answered for {after:?}")]
+    NoAnswer {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// Kafka does not hold what was answered.
+    #[error("{trips} trips were answered, but {topic} holds {rows} rows")]
+    Count {
+        /// The topic.
+        topic: String,
+        /// Rows in it.
+        rows: i64,
+        /// Trips that were answered, with one row each for the topic.
+        trips: u64,
     },
     /// Stopping was asked for.
     #[error("interrupted")]

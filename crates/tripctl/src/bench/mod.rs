@@ -1,155 +1,50 @@
-//! `tripctl bench joiner`: how fast the joiner is on this machine and this Kafka, and how far that is from the fastest
-//! that could be.
-//!
-//! A run has topics of its own (`plan`), fills them (`load`), starts the joiner as a process and watches
-//! it (`joiner`), lets rows pass through undecoded for comparison (`limit`), and removes all that it made.
+//! `tripctl bench`: how fast a service is on this machine and this Kafka, and how far that is from the fastest that could
+//! be. A run has topics of its own and removes all that it made.
 
 mod error;
-mod joiner;
-mod limit;
-mod load;
-mod measure;
-mod plan;
-mod report;
+pub mod joiner;
+pub mod producer;
+mod rows;
+mod summary;
+mod table;
 
-use std::sync::Arc;
 use std::thread;
 
-use kafka::LogContext;
-use kafka::topics::{PartitionCounts, Wanted};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use service::{CommonArgs, Shutdown, with_causes};
-use tracing::{debug, info, warn};
-
 pub use error::BenchError;
-pub use measure::Rates;
-pub use report::{Figures, Machine, Report};
+use kafka::topics;
+use service::{Shutdown, with_causes};
+pub use summary::Summary;
+use tracing::warn;
 
-use crate::process::{self, Usage};
+use crate::process::Usage;
 use crate::settings::Settings;
-use joiner::Joiner;
-use measure::Sample;
-use plan::Plan;
 
-/// What to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// How many trips, three rows each. At least 1.
-    pub trips: u64,
-    /// Whether the pass-through is measured, too.
-    pub limit: bool,
-}
-
-/// Measures the joiner that lies beside this program. `common` says where the configuration was read from, so that the
-/// joiner reads it there, too.
-///
-/// Whatever happens, the topics of the run are deleted before it returns; a second signal prevents that.
-///
-/// # Errors
-///
-/// [`BenchError`].
-pub async fn run(
-    settings: &Settings,
-    common: &CommonArgs,
-    options: Options,
-    shutdown: &Shutdown,
-) -> Result<Report, BenchError> {
-    let binary = process::binary("joiner")?;
-    let plan = Arc::new(Plan::new(settings, plan::unique_prefix(), options.trips)?);
-    let outcome = measure(&plan, &binary, common, options, shutdown).await;
-    clean_up(&plan).await;
-    outcome
-}
-
-async fn measure(
-    plan: &Arc<Plan>,
-    binary: &std::path::Path,
-    common: &CommonArgs,
-    options: Options,
-    shutdown: &Shutdown,
-) -> Result<Report, BenchError> {
-    let counts = create_topics(plan).await?;
-    let ids = load::register(plan).await?;
-    info!(trips = plan.trips, topics = format!("{}.*", plan.prefix), "writing the trips");
-    blocking(plan, shutdown, {
-        let counts = counts.clone();
-        move |plan, shutdown| load::load(plan, ids, &counts, shutdown)
-    })
-    .await?;
-
-    info!("measuring the joiner");
-    let mut joiner = Joiner::start(binary, plan, common)?;
-    let samples = joiner.follow(plan.trips, shutdown).await?;
-    let joined = figures(&samples, plan, joiner.usage());
-    joiner.stop().await?;
-
-    let mut passed = None;
-    if options.limit {
-        info!("measuring the pass-through");
-        let partitions = counts[&plan.limit_output.name];
-        let before = Usage::of("self");
-        let samples =
-            blocking(plan, shutdown, move |plan, shutdown| limit::run(plan, partitions, shutdown))
-                .await?;
-        let cpu_s = Usage::of("self").cpu_s.zip(before.cpu_s).map(|(after, before)| after - before);
-        // The peak may be that of writing the trips.
-        passed = Some(figures(&samples, plan, Usage { peak_memory_bytes: None, cpu_s }));
-    }
-    let inputs = plan.settings.topics.inputs();
-    let machine = Machine {
-        cores: thread::available_parallelism().map_or(1, usize::from),
-        optimized: !cfg!(debug_assertions),
-        partitions: inputs.map(|topic| counts[&topic.name]),
-        commit_interval_ms: plan.commit_interval.as_millis(),
-        kafka: plan.settings.kafka.bootstrap_servers.clone(),
-    };
-    Ok(Report::new(plan.trips, machine, joined, passed))
-}
-
-fn figures(samples: &[Sample], plan: &Plan, usage: Usage) -> Figures {
-    let rates = measure::rates(samples, plan.trips).expect("it was watched until the last trip");
-    Figures { rates, usage }
-}
-
-/// The inputs and what the pass-through writes. The others are the joiner's to create: it knows how they must be.
-async fn create_topics(plan: &Plan) -> Result<PartitionCounts, BenchError> {
-    let inputs = plan.settings.topics.inputs();
-    let wanted: Vec<Wanted<'_>> =
-        inputs.into_iter().chain([&plan.limit_output]).map(Wanted::from).collect();
-    Ok(kafka::topics::ensure(&plan.settings.kafka, &wanted).await?)
+/// Cores that this process may use.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Does `work` where blocking is allowed.
 async fn blocking<T: Send + 'static>(
-    plan: &Arc<Plan>,
     shutdown: &Shutdown,
-    work: impl FnOnce(&Plan, &Shutdown) -> Result<T, BenchError> + Send + 'static,
+    work: impl FnOnce(&Shutdown) -> Result<T, BenchError> + Send + 'static,
 ) -> Result<T, BenchError> {
-    let (plan, shutdown) = (Arc::clone(plan), shutdown.clone());
-    let work = tokio::task::spawn_blocking(move || work(&plan, &shutdown));
+    let shutdown = shutdown.clone();
+    let work = tokio::task::spawn_blocking(move || work(&shutdown));
     work.await.expect("measuring does not panic")
 }
 
-/// Deletes the topics and groups of the run. What can't be deleted is told, but the figures are good without.
-async fn clean_up(plan: &Plan) {
-    if let Err(error) = kafka::topics::delete(&plan.settings.kafka, &plan.all_topics()).await {
+/// Deletes the topics of the run `prefix`. What can't be deleted is told, but the figures are good without.
+async fn delete_topics(settings: &Settings, prefix: &str, names: &[&str]) {
+    if let Err(error) = topics::delete(&settings.kafka, names).await {
         let error = with_causes(&error);
-        warn!(error, "could not delete the topics {}.*; delete them by hand", plan.prefix);
-    }
-    if let Err(error) = delete_groups(plan).await {
-        debug!(error, "the groups are left; Kafka forgets them by itself");
+        warn!(error, "could not delete the topics {prefix}.*; delete them by hand");
     }
 }
 
-async fn delete_groups(plan: &Plan) -> Result<(), String> {
-    let client = plan.settings.kafka.client().map_err(|error| with_causes(&error))?;
-    let admin: AdminClient<LogContext> =
-        client.create_with_context(LogContext::default()).map_err(|error| with_causes(&error))?;
-    let groups = plan.groups();
-    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
-    let deleted = admin.delete_groups(&names, &AdminOptions::new()).await;
-    for result in deleted.map_err(|error| with_causes(&error))? {
-        result.map_err(|(group, code)| format!("{group}: {code}"))?;
-    }
-    Ok(())
+/// A prefix that no other run has: from the time and the process id.
+fn unique_prefix() -> String {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("bench-{:x}-{:x}", now.as_millis(), std::process::id())
 }

@@ -55,6 +55,7 @@ pub(super) fn run(contender: Contender, shape: Shape) -> Run {
                 _ => TickOutcome::Skipped,
             },
             reason: None,
+            job: None,
         }
     };
     let usage =

@@ -23,6 +23,12 @@ impl Usage {
             cpu_s: read("stat").as_deref().and_then(cpu).map(|time| time.as_secs_f64()),
         }
     }
+
+    /// The time used since `earlier`; the peak is that of the whole life.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        let cpu_s = self.cpu_s.zip(earlier.cpu_s).map(|(now, then)| now - then);
+        Self { cpu_s, ..self }
+    }
 }
 
 /// `VmHWM` of proc_pid_status(5).

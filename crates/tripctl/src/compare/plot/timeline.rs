@@ -161,6 +161,7 @@ mod tests {
             finished_ms: Some(finished),
             outcome: TickOutcome::Ok,
             reason: None,
+            job: None,
         };
         // In the order of their ends, as they are logged.
         let ticks = [tick(100.0, 150.0), tick(0.0, 200.0), tick(160.0, 300.0), tick(210.0, 220.0)];

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::measure::Rates;
+use crate::bench::table::{MISSING, line, megabytes, seconds, thousands};
 use crate::process::Usage;
 
 /// The result of a run.
@@ -48,8 +49,6 @@ pub struct Figures {
     pub usage: Usage,
 }
 
-const MISSING: &str = "n/a";
-
 impl Report {
     /// A report of what was measured.
     pub fn new(trips: u64, machine: Machine, joiner: Figures, limit: Option<Figures>) -> Self {
@@ -75,18 +74,7 @@ impl Report {
             line(&mut text, "pass-through", cells(limit));
         }
         if let Some(ratio) = self.ratio {
-            line(
-                &mut text,
-                "joiner / pass-through",
-                [
-                    format!("{ratio:.2}"),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                ],
-            );
+            line(&mut text, "joiner / pass-through", [format!("{ratio:.2}")]);
         }
         let Machine { cores, optimized, partitions, commit_interval_ms, kafka } = &self.machine;
         let [trips, drivers, riders] = partitions;
@@ -110,41 +98,18 @@ impl Report {
 
 fn cells(figures: &Figures) -> [String; 6] {
     let Figures { rates, usage } = figures;
-    let or_missing = |text: Option<String>| text.unwrap_or_else(|| MISSING.to_owned());
     [
-        or_missing(rates.steady.map(thousands)),
+        rates.steady.map_or_else(|| MISSING.to_owned(), thousands),
         thousands(rates.overall),
         format!("{:.2}", rates.first_after_s),
         format!("{:.2}", rates.last_after_s),
-        or_missing(usage.peak_memory_bytes.map(|bytes| thousands(bytes as f64 / 1e6))),
-        or_missing(usage.cpu_s.map(|seconds| format!("{seconds:.2}"))),
+        megabytes(usage.peak_memory_bytes),
+        seconds(usage.cpu_s),
     ]
 }
 
-fn line(text: &mut String, name: &str, cells: [String; 6]) {
-    let mut line = format!("{name:<22}");
-    for cell in cells {
-        let _ = write!(line, "{cell:>10}");
-    }
-    text.push_str(line.trim_end());
-    text.push('\n');
-}
-
-/// A number without fraction, its digits in threes.
-fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
-mod tests {
+pub(in crate::bench) mod tests {
     use super::*;
 
     fn figures(steady: Option<f64>, usage: Usage) -> Figures {
@@ -152,7 +117,7 @@ mod tests {
         Figures { rates, usage }
     }
 
-    fn report(limit: Option<Figures>) -> Report {
+    pub(in crate::bench) fn report(limit: Option<Figures>) -> Report {
         let machine = Machine {
             cores: 2,
             optimized: true,
@@ -178,13 +143,5 @@ mod tests {
         let mut alone = alone.to_json();
         assert_eq!(alone["joiner"]["steady"].take(), 150_000.0);
         assert!(alone["limit"].is_null());
-    }
-
-    #[test]
-    fn digits_are_grouped_in_threes() {
-        let cases = [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.8, "1,234,568")];
-        for (number, text) in cases {
-            assert_eq!(thousands(number), text);
-        }
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use service::{CommonArgs, Shutdown};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::BenchError;
 use super::measure::Sample;
 use super::plan::Plan;
+use crate::bench::BenchError;
 use crate::metrics::{Exposition, Scraper};
 use crate::process::Usage;
 use crate::process::{Group, Process, environment, free_addresses};

@@ -12,9 +12,9 @@ use rustc_hash::FxHashMap;
 use service::Shutdown;
 use tracing::debug;
 
-use super::BenchError;
 use super::measure::Sample;
 use super::plan::Plan;
+use crate::bench::BenchError;
 
 /// How large a written record is: about as large as a joined row.
 const OUTPUT_BYTES: usize = 500;

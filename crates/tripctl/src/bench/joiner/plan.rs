@@ -1,7 +1,6 @@
 //! What a run works with: topics, a group and internal topics that nobody else has.
 
-use std::process;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use models::topics::Topic;
 use serde::Deserialize;
@@ -101,12 +100,6 @@ impl Plan {
     }
 }
 
-/// A prefix that no other run has: from the time and the process id.
-pub(super) fn unique_prefix() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("bench-{:x}-{:x}", now.as_millis(), process::id())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -131,10 +124,10 @@ mod tests {
         let mut base = Settings::default();
         base.topics.trips.partitions = 7;
         base.joiner.insert("commit_interval".to_owned(), "10ms".into());
-        let plan = Plan::new(&base, unique_prefix(), 10).expect("valid");
+        let plan = Plan::new(&base, "bench-2".to_owned(), 10).expect("valid");
         assert_eq!(plan.settings.topics.trips.partitions, 7);
         assert_eq!(plan.commit_interval, Duration::from_millis(10));
         base.joiner.insert("commit_interval".to_owned(), "soon".into());
-        assert!(Plan::new(&base, unique_prefix(), 10).is_err());
+        assert!(Plan::new(&base, "bench-2".to_owned(), 10).is_err());
     }
 }

@@ -1,0 +1,48 @@
+//! Fills the inputs: trips of the generator, written as the API writes them, but as fast as it goes.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use generator::Generator;
+use kafka::partitioner::partition_for;
+use kafka::topics::PartitionCounts;
+use service::Shutdown;
+
+use super::plan::Plan;
+use crate::bench::BenchError;
+use crate::bench::rows::{Encoders, SchemaIds, Writer};
+
+/// Always the same trips.
+const SEED: u64 = 42;
+/// How many trips are written between two looks at what Kafka said.
+const TURN: u64 = 256;
+/// Nobody waits for a single row.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// Writes the plan's trips, all over now. Returns when Kafka has acknowledged them. Blocks.
+pub(super) fn load(
+    plan: &Plan,
+    ids: SchemaIds,
+    counts: &PartitionCounts,
+    shutdown: &Shutdown,
+) -> Result<(), BenchError> {
+    let writer = Writer::new(&plan.settings.kafka, LINGER, shutdown)?;
+    let encoders = Encoders::new(ids);
+    let generator = Generator::new(SEED);
+    let completion = Utc::now();
+    let inputs = plan.settings.topics.inputs();
+    let partitions = inputs.map(|topic| counts[&topic.name]);
+    let mut values: [Vec<u8>; 3] = Default::default();
+    for index in 0..plan.trips {
+        let rows = generator.complete_trip(index, completion);
+        encoders.encode(&rows, &mut values)?;
+        let key = rows.trip_id.as_bytes();
+        for ((topic, value), partitions) in inputs.iter().zip(&values).zip(partitions) {
+            writer.write(&topic.name, partition_for(key, partitions), key, value)?;
+        }
+        if index % TURN == 0 {
+            writer.look(Duration::ZERO)?;
+        }
+    }
+    writer.finish()
+}

@@ -1,0 +1,141 @@
+//! `tripctl bench joiner`: how fast the joiner is, and the pass-through beside it.
+//!
+//! A run has topics of its own (`plan`), fills them (`load`), starts the joiner as a process and watches
+//! it (`process`), lets rows pass through undecoded for comparison (`limit`), and removes all that it made.
+
+mod limit;
+mod load;
+mod measure;
+mod plan;
+mod process;
+pub(super) mod report;
+
+use std::sync::Arc;
+
+use kafka::LogContext;
+use kafka::topics::{PartitionCounts, Wanted};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use service::{CommonArgs, Shutdown, with_causes};
+use tracing::{debug, info};
+
+pub use measure::Rates;
+pub use report::{Figures, Machine, Report};
+
+use super::rows::register;
+use super::{BenchError, Usage, blocking, cores, delete_topics, unique_prefix};
+use crate::process::binary;
+use crate::settings::Settings;
+use measure::Sample;
+use plan::Plan;
+use process::Joiner;
+
+/// What to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How many trips, three rows each. At least 1.
+    pub trips: u64,
+    /// Whether the pass-through is measured, too.
+    pub limit: bool,
+}
+
+/// Measures the joiner that lies beside this program. `common` says where the configuration was read from, so that the
+/// joiner reads it there, too.
+///
+/// Whatever happens, the topics of the run are deleted before it returns; a second signal prevents that.
+///
+/// # Errors
+///
+/// [`BenchError`].
+pub async fn run(
+    settings: &Settings,
+    common: &CommonArgs,
+    options: Options,
+    shutdown: &Shutdown,
+) -> Result<Report, BenchError> {
+    let binary = binary("joiner")?;
+    let plan = Arc::new(Plan::new(settings, unique_prefix(), options.trips)?);
+    let outcome = measure(&plan, &binary, common, options, shutdown).await;
+    clean_up(&plan).await;
+    outcome
+}
+
+async fn measure(
+    plan: &Arc<Plan>,
+    binary: &std::path::Path,
+    common: &CommonArgs,
+    options: Options,
+    shutdown: &Shutdown,
+) -> Result<Report, BenchError> {
+    let counts = create_topics(plan).await?;
+    let ids = register(&plan.settings).await?;
+    info!(trips = plan.trips, topics = format!("{}.*", plan.prefix), "writing the trips");
+    blocking(shutdown, {
+        let (plan, counts) = (Arc::clone(plan), counts.clone());
+        move |shutdown| load::load(&plan, ids, &counts, shutdown)
+    })
+    .await?;
+
+    info!("measuring the joiner");
+    let mut joiner = Joiner::start(binary, plan, common)?;
+    let samples = joiner.follow(plan.trips, shutdown).await?;
+    let joined = figures(&samples, plan, joiner.usage());
+    joiner.stop().await?;
+
+    let mut passed = None;
+    if options.limit {
+        info!("measuring the pass-through");
+        let partitions = counts[&plan.limit_output.name];
+        let before = Usage::of("self");
+        let samples = blocking(shutdown, {
+            let plan = Arc::clone(plan);
+            move |shutdown| limit::run(&plan, partitions, shutdown)
+        })
+        .await?;
+        // The peak may be that of writing the trips.
+        let usage = Usage { peak_memory_bytes: None, ..Usage::of("self").since(before) };
+        passed = Some(figures(&samples, plan, usage));
+    }
+    let inputs = plan.settings.topics.inputs();
+    let machine = Machine {
+        cores: cores(),
+        optimized: !cfg!(debug_assertions),
+        partitions: inputs.map(|topic| counts[&topic.name]),
+        commit_interval_ms: plan.commit_interval.as_millis(),
+        kafka: plan.settings.kafka.bootstrap_servers.clone(),
+    };
+    Ok(Report::new(plan.trips, machine, joined, passed))
+}
+
+fn figures(samples: &[Sample], plan: &Plan, usage: Usage) -> Figures {
+    let rates = measure::rates(samples, plan.trips).expect("it was watched until the last trip");
+    Figures { rates, usage }
+}
+
+/// The inputs and what the pass-through writes. The others are the joiner's to create: it knows how they must be.
+async fn create_topics(plan: &Plan) -> Result<PartitionCounts, BenchError> {
+    let inputs = plan.settings.topics.inputs();
+    let wanted: Vec<Wanted<'_>> =
+        inputs.into_iter().chain([&plan.limit_output]).map(Wanted::from).collect();
+    Ok(kafka::topics::ensure(&plan.settings.kafka, &wanted).await?)
+}
+
+/// Deletes the topics and groups of the run. What can't be deleted is told, but the figures are good without.
+async fn clean_up(plan: &Plan) {
+    delete_topics(&plan.settings, &plan.prefix, &plan.all_topics()).await;
+    if let Err(error) = delete_groups(plan).await {
+        debug!(error, "the groups are left; Kafka forgets them by itself");
+    }
+}
+
+async fn delete_groups(plan: &Plan) -> Result<(), String> {
+    let client = plan.settings.kafka.client().map_err(|error| with_causes(&error))?;
+    let admin: AdminClient<LogContext> =
+        client.create_with_context(LogContext::default()).map_err(|error| with_causes(&error))?;
+    let groups = plan.groups();
+    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let deleted = admin.delete_groups(&names, &AdminOptions::new()).await;
+    for result in deleted.map_err(|error| with_causes(&error))? {
+        result.map_err(|(group, code)| format!("{group}: {code}"))?;
+    }
+    Ok(())
+}
