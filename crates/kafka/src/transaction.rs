@@ -117,6 +117,8 @@ const POLL: Duration = Duration::from_millis(1);
 /// How often it is looked whether all records have arrived. A poll would not do: with less than a millisecond left to
 /// wait it spins.
 const LOOK: Duration = Duration::from_micros(200);
+/// How often a transaction whose records are on their way is asked whether it has failed.
+const CHECK: Duration = Duration::from_millis(100);
 /// How long one attempt at aborting may take before its reports are polled for.
 const ABORT_STEP: Duration = Duration::from_millis(100);
 
@@ -198,6 +200,44 @@ impl TransactionalProducer {
         done("add the consumed offsets to the transaction", sent)
     }
 
+    /// Waits until Kafka has acknowledged all that was sent in the open transaction. Nothing that was asked of Kafka
+    /// by then can make the transaction visible: after an error it is certain that it is not, and won't be.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`]; [`Remedy::Retry`] if there are records without acknowledgement at `deadline`.
+    pub fn settle(&self, deadline: Instant) -> Result<(), TransactionError> {
+        let mut checked = Instant::now();
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() >= deadline {
+                let source = KafkaError::Flush(Code::OperationTimedOut);
+                return done("deliver the records", Err(source));
+            }
+            self.look();
+            if checked.elapsed() >= CHECK {
+                self.check_open()?;
+                checked = Instant::now();
+            }
+        }
+        self.check_open()
+    }
+
+    /// Whether the open transaction can still be committed.
+    ///
+    /// A transaction fails in the background, and what is queued for it stays queued. librdkafka tells when it is asked
+    /// for another step; to begin one within an open one changes nothing, and the error says how the open one stands
+    /// (`rd_kafka_txn_require_states0` in `rdkafka_txnmgr.c`).
+    fn check_open(&self) -> Result<(), TransactionError> {
+        match self.producer.begin_transaction() {
+            Err(KafkaError::Transaction(error))
+                if error.is_fatal() || error.txn_requires_abort() =>
+            {
+                done("deliver the records", Err(KafkaError::Transaction(error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Commits the transaction.
     ///
     /// # Errors
@@ -207,8 +247,7 @@ impl TransactionalProducer {
         let deadline = Instant::now() + self.timeout;
         // commit_transaction() would wait for records in flight too, but in steps of 100 ms.
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.producer.poll(Duration::ZERO);
-            std::thread::sleep(LOOK);
+            self.look();
         }
         done("commit the transaction", self.producer.commit_transaction(self.timeout))
     }
@@ -231,6 +270,11 @@ impl TransactionalProducer {
                 aborted => return aborted,
             }
         }
+    }
+
+    fn look(&self) {
+        self.producer.poll(Duration::ZERO);
+        std::thread::sleep(LOOK);
     }
 
     /// Serves what librdkafka has to report. To be called now and then when nothing else is.

@@ -8,9 +8,12 @@ use avro_schemas::EncodeError;
 use models::validation::Rejection;
 use serde::Serialize;
 
+use crate::atomic::failure::Failure;
+use crate::idempotency::Conflict;
 use crate::publisher::SendError;
 use crate::publisher::capacity::Full;
 use crate::publisher::tally::{FailedRecord, Undelivered};
+use crate::wishes::InvalidHeader;
 
 /// When a refused client should come again, in seconds.
 const RETRY_SECONDS: &str = "1";
@@ -37,6 +40,14 @@ pub(crate) enum Refusal {
     Undelivered(Undelivered),
     #[error("Internal Server Error")]
     Encode(#[from] EncodeError),
+    #[error("{0}")]
+    Header(#[from] InvalidHeader),
+    #[error("this service accepts no Idempotency-Key: producer.idempotency_topic is empty")]
+    NoKeys,
+    #[error("{0}")]
+    Conflict(#[from] Conflict),
+    #[error("{0}")]
+    Transaction(#[from] Failure),
 }
 
 impl From<Undelivered> for Refusal {
@@ -59,6 +70,13 @@ struct Detail<'a> {
     detail: &'a str,
 }
 
+/// `produced` is null if nobody knows.
+#[derive(Serialize)]
+struct TransactionFailure<'a> {
+    detail: &'a str,
+    produced: Option<bool>,
+}
+
 #[derive(Serialize)]
 struct DeliveryFailure<'a> {
     detail: &'a str,
@@ -73,20 +91,24 @@ impl ResponseError for Refusal {
             Self::Rejected(rejection) => {
                 StatusCode::from_u16(rejection.status()).expect("400 or 422")
             }
-            Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::BrokenBody | Self::Header(_) | Self::NoKeys => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotReady(_) | Self::Stopping | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Undelivered(undelivered) if undelivered.timed_out => StatusCode::GATEWAY_TIMEOUT,
             Self::Undelivered(_) => StatusCode::BAD_GATEWAY,
             Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            // draft-ietf-httpapi-idempotency-key-header, 2.7
+            Self::Conflict(Conflict::OtherRequest) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict(Conflict::Running) => StatusCode::CONFLICT,
+            Self::Transaction(failure) => failure.status(),
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT) {
             response.insert_header((RETRY_AFTER, RETRY_SECONDS));
         }
         match self {
@@ -96,6 +118,10 @@ impl ResponseError for Refusal {
                 delivered: undelivered.delivered,
                 failed: undelivered.failed,
                 records: &undelivered.records,
+            }),
+            Self::Transaction(failure) => response.json(TransactionFailure {
+                detail: &self.to_string(),
+                produced: failure.produced(),
             }),
             // What is left of the body is not worth reading.
             Self::BodyTooLarge | Self::BodyTooSlow | Self::BrokenBody => {

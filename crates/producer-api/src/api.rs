@@ -15,9 +15,12 @@ use serde::Serialize;
 use service::Context;
 
 use crate::answer::{self, Refusal};
+use crate::atomic::{Atomic, Command, Request, Shape};
 use crate::config::{ProducerConfig, RECORDS_PER_TRIP};
 use crate::filled;
 use crate::publisher::{Publisher, Routed};
+use crate::stream;
+use crate::wishes::{Writing, accepts_lines, writing};
 
 /// The paths that this module answers.
 pub(crate) const PATHS: [&str; 5] = [
@@ -31,9 +34,9 @@ pub(crate) const PATHS: [&str; 5] = [
 /// How long a client may take to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Trips that are made before other requests of the same worker get a turn: about half a millisecond's work.
-const TRIPS_PER_TURN: u32 = 64;
+pub(crate) const TRIPS_PER_TURN: u32 = 64;
 /// A trip as JSON takes about this much.
-const TRIP_JSON_BYTES: usize = 1024;
+pub(crate) const TRIP_JSON_BYTES: usize = 1024;
 
 /// What all workers share.
 pub(crate) struct Api {
@@ -44,16 +47,31 @@ pub(crate) struct Api {
     next: AtomicU64,
     /// There once Kafka and the registry are.
     publisher: OnceLock<Publisher>,
+    /// There before the publisher is.
+    atomic: OnceLock<Atomic>,
 }
 
 impl Api {
     pub(crate) fn new(config: ProducerConfig, ctx: Context, generator: Generator) -> Self {
-        Self { config, ctx, generator, next: AtomicU64::new(0), publisher: OnceLock::new() }
+        Self {
+            config,
+            ctx,
+            generator,
+            next: AtomicU64::new(0),
+            publisher: OnceLock::new(),
+            atomic: OnceLock::new(),
+        }
     }
 
     /// Makes the endpoints work.
-    pub(crate) fn connected(&self, publisher: Publisher) -> &Publisher {
+    pub(crate) fn connected(&self, publisher: Publisher, atomic: Atomic) -> &Publisher {
+        self.atomic.get_or_init(|| atomic);
         self.publisher.get_or_init(|| publisher)
+    }
+
+    /// Whether no transaction can be written any more, by a mistake of ours.
+    pub(crate) fn transactions_ended(&self) -> bool {
+        self.atomic.get().is_some_and(Atomic::has_ended)
     }
 
     /// Waits until every record has its report, and says how many have none by then. Blocks.
@@ -62,7 +80,7 @@ impl Api {
     }
 
     /// The publisher, if there is one and it may be used.
-    fn publisher(&self) -> Result<&Publisher, Refusal> {
+    pub(crate) fn publisher(&self) -> Result<&Publisher, Refusal> {
         if self.ctx.shutdown.requested() {
             return Err(Refusal::Stopping);
         }
@@ -76,8 +94,32 @@ impl Api {
     }
 
     /// Takes `count` numbers in a row and gives the first.
-    fn numbers(&self, count: u32) -> u64 {
+    pub(crate) fn numbers(&self, count: u32) -> u64 {
         self.next.fetch_add(count.into(), Ordering::Relaxed)
+    }
+
+    pub(crate) const fn generator(&self) -> Generator {
+        self.generator
+    }
+
+    /// How the records of `request` are to be written.
+    fn writing(&self, request: &HttpRequest) -> Result<Writing, Refusal> {
+        Ok(writing(request, self.config.atomic)?)
+    }
+
+    /// Makes and answers what is to be written in one transaction.
+    async fn transaction(
+        &self,
+        writing: &Writing,
+        request: Request<'_>,
+    ) -> Result<HttpResponse, Refusal> {
+        let publisher = self.publisher()?;
+        let atomic = self.atomic.get().expect("there before the publisher is");
+        if let Writing::Once(key) = writing {
+            return atomic.write_once(publisher, request, key).await;
+        }
+        let first = self.numbers(request.command.numbers());
+        atomic.write(publisher, request, self.generator, first).await
     }
 
     async fn body(&self, payload: Payload) -> Result<Bytes, Refusal> {
@@ -121,6 +163,11 @@ async fn generate_trip(
 ) -> Result<HttpResponse, Refusal> {
     let body = api.body(payload).await?;
     let command = GenerateTrip::from_body(content_type(&request), &body)?;
+    let writing = api.writing(&request)?;
+    if writing != Writing::Plain {
+        let (command, path) = (Command::Trip(command), request.path());
+        return api.transaction(&writing, Request { command, path, body: &body }).await;
+    }
     let publisher = api.publisher()?;
     let completion = now();
     let drawn = api.generator.trip(api.numbers(1), completion);
@@ -134,6 +181,11 @@ async fn generate_driver_earning(
 ) -> Result<HttpResponse, Refusal> {
     let body = api.body(payload).await?;
     let command = GenerateDriverEarning::from_body(content_type(&request), &body)?;
+    let writing = api.writing(&request)?;
+    if writing != Writing::Plain {
+        let (command, path) = (Command::DriverEarning(command), request.path());
+        return api.transaction(&writing, Request { command, path, body: &body }).await;
+    }
     let publisher = api.publisher()?;
     let drawn = api.generator.driver_earning(api.numbers(1));
     produce(publisher, &filled::driver_earning(drawn, command)).await
@@ -146,13 +198,26 @@ async fn generate_rider(
 ) -> Result<HttpResponse, Refusal> {
     let body = api.body(payload).await?;
     let command = GenerateRider::from_body(content_type(&request), &body)?;
+    let writing = api.writing(&request)?;
+    if writing != Writing::Plain {
+        let (command, path) = (Command::Rider(command), request.path());
+        return api.transaction(&writing, Request { command, path, body: &body }).await;
+    }
     let publisher = api.publisher()?;
     let drawn = api.generator.rider(api.numbers(1));
     produce(publisher, &filled::rider(drawn, command)).await
 }
 
 /// Takes no body, and like FastAPI looks at none.
-async fn generate_complete_trip(api: Data<Api>) -> Result<HttpResponse, Refusal> {
+async fn generate_complete_trip(
+    request: HttpRequest,
+    api: Data<Api>,
+) -> Result<HttpResponse, Refusal> {
+    let writing = api.writing(&request)?;
+    if writing != Writing::Plain {
+        let (command, path) = (Command::CompleteTrip, request.path());
+        return api.transaction(&writing, Request { command, path, body: b"" }).await;
+    }
     let mut batch = api.publisher()?.batch(RECORDS_PER_TRIP)?;
     let trip = api.generator.complete_trip(api.numbers(1), now());
     batch.send_trip(&trip)?;
@@ -166,9 +231,23 @@ async fn generate_multiple_trips(
     api: Data<Api>,
 ) -> Result<HttpResponse, Refusal> {
     let body = api.body(payload).await?;
-    let max_trips = api.config.max_trips_per_request;
+    let writing = api.writing(&request)?;
+    let lines = accepts_lines(&request);
+    // What belongs into one transaction is held in memory until that is committed.
+    let streamed = lines && writing == Writing::Plain;
+    let max_trips =
+        if streamed { api.config.max_trips_streamed } else { api.config.max_trips_per_request };
     let command = GenerateTrips::from_body(content_type(&request), &body, max_trips)?;
     let trips = command.number_of_trips;
+    if streamed {
+        return stream::trips(api, trips).await;
+    }
+    if writing != Writing::Plain {
+        let shape = if lines { Shape::Lines } else { Shape::Array };
+        let command = Command::Trips { number: trips, shape };
+        let request = Request { command, path: request.path(), body: &body };
+        return api.transaction(&writing, request).await;
+    }
     let mut batch = api.publisher()?.batch(trips * RECORDS_PER_TRIP)?;
     let first = api.numbers(trips);
     // Written while the first records are on their way already.
@@ -207,6 +286,6 @@ fn json_of(record: &impl Serialize) -> Vec<u8> {
 }
 
 /// Non-finite numbers become `null`, as pydantic writes them.
-fn write_json(json: &mut Vec<u8>, record: &impl Serialize) {
+pub(crate) fn write_json(json: &mut Vec<u8>, record: &impl Serialize) {
     serde_json::to_writer(json, record).expect("records have no map with odd keys");
 }

@@ -15,6 +15,8 @@ use crate::publisher::capacity::RECORD_UNIT_BYTES;
 pub(crate) const RECORDS_PER_TRIP: u32 = 3;
 /// librdkafka's own limit on `linger.ms`.
 const LONGEST_LINGER: Duration = Duration::from_secs(900);
+/// Beyond this, it is a mistake.
+const LONGEST_WINDOW: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// All sections that the producer API reads.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -58,6 +60,23 @@ pub struct ProducerConfig {
     /// How many records of up to 1 KiB may be on their way to Kafka at once; a larger record counts as one for each
     /// KiB begun. A request that doesn't fit is answered with 503.
     pub queue_records: u32,
+    /// The largest `number_of_trips` of a request for `application/x-ndjson`.
+    pub max_trips_streamed: u32,
+    /// Whether a request's records are written in one transaction when it doesn't say (`Tripstream-Atomic`).
+    pub atomic: bool,
+    /// Who this process is to Kafka's transaction coordinator; each process needs its own, and keeps it over
+    /// restarts. Without it: `tripstream-producer-<host name>-<port>`.
+    pub transactional_id: Option<String>,
+    /// The compacted topic that keeps what was done for which `Idempotency-Key`; only its partition 0 is used.
+    /// Empty: no key is accepted.
+    pub idempotency_topic: String,
+    /// How long a key is remembered.
+    #[serde(with = "humantime_serde")]
+    pub idempotency_window: Duration,
+    /// How many keys are remembered; the oldest are forgotten first.
+    pub idempotency_keys: u32,
+    /// Replication factor that the topic of keys is created with; -1 leaves it to the broker.
+    pub internal_replicas: i32,
 }
 
 impl Default for ProducerConfig {
@@ -70,6 +89,13 @@ impl Default for ProducerConfig {
             delivery_timeout: Duration::from_secs(8),
             linger: Duration::ZERO,
             queue_records: 100_000,
+            max_trips_streamed: 10_000_000,
+            atomic: false,
+            transactional_id: None,
+            idempotency_topic: "tripstream-producer-idempotency".to_owned(),
+            idempotency_window: Duration::from_secs(86_400),
+            idempotency_keys: 100_000,
+            internal_replicas: -1,
         }
     }
 }
@@ -89,6 +115,14 @@ impl Settings for ProducerApiConfig {
 }
 
 impl ProducerConfig {
+    /// The transactional id of this process, which listens on `port`.
+    pub(crate) fn transactional_id(&self, port: u16) -> String {
+        self.transactional_id.clone().unwrap_or_else(|| {
+            let system = rustix::system::uname();
+            format!("tripstream-producer-{}-{port}", system.nodename().to_string_lossy())
+        })
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         let invalid = |key: &str, reason: String| {
             Err(ConfigError::Invalid { key: format!("producer.{key}"), reason })
@@ -106,6 +140,22 @@ impl ProducerConfig {
                 "linger",
                 "must be shorter than delivery_timeout, and 15m at most".to_owned(),
             );
+        }
+        if self.transactional_id.as_deref().is_some_and(str::is_empty) {
+            return invalid(
+                "transactional_id",
+                "must not be empty; leave it out to have one made".to_owned(),
+            );
+        }
+        if self.idempotency_keys == 0 || self.idempotency_window.is_zero() {
+            return invalid(
+                if self.idempotency_keys == 0 { "idempotency_keys" } else { "idempotency_window" },
+                "must not be 0; to accept no Idempotency-Key, set idempotency_topic to \"\""
+                    .to_owned(),
+            );
+        }
+        if self.idempotency_window > LONGEST_WINDOW {
+            return invalid("idempotency_window", "must be 10 years at most".to_owned());
         }
         // A request is let in whole or not at all, so the largest one must fit into an empty queue.
         let needed = (u64::from(self.max_trips_per_request) * u64::from(RECORDS_PER_TRIP))
@@ -147,6 +197,19 @@ mod tests {
             (ProducerConfig { body_limit_bytes: 0, ..default() }, "body_limit_bytes"),
             (ProducerConfig { delivery_timeout: Duration::ZERO, ..default() }, "delivery_timeout"),
             (ProducerConfig { linger: Duration::from_secs(8), ..default() }, "linger"),
+            (
+                ProducerConfig { transactional_id: Some(String::new()), ..default() },
+                "transactional_id",
+            ),
+            (ProducerConfig { idempotency_keys: 0, ..default() }, "idempotency_keys"),
+            (
+                ProducerConfig { idempotency_window: Duration::ZERO, ..default() },
+                "idempotency_window",
+            ),
+            (
+                ProducerConfig { idempotency_window: Duration::MAX, ..default() },
+                "idempotency_window",
+            ),
         ];
         for (config, key) in cases {
             let error = config.validate().expect_err(key).to_string();

@@ -6,11 +6,16 @@ use avro_schemas::{RecordType, RegistryClient};
 use kafka::probe::Probe;
 use kafka::topics::{self, PartitionCounts, Wanted};
 use models::Side;
+use models::topics::Topic;
 use service::{Context, Health, with_causes};
 use tracing::{info, warn};
 
+use crate::atomic::{Atomic, Ledger, TransactionMetrics, Transactor};
 use crate::config::ProducerApiConfig;
 use crate::error::Error;
+use crate::idempotency::Keys;
+use crate::idempotency::index::Bounds;
+use crate::idempotency::reader::Reader;
 use crate::metrics::Metrics;
 use crate::publisher::{Publisher, Target};
 
@@ -73,14 +78,82 @@ pub(crate) async fn publisher(
     Ok(publisher)
 }
 
+/// Starts what writes transactions for this process, which listens on `port`, once it is known which idempotency
+/// keys were used.
+pub(crate) async fn atomic(
+    config: &ProducerApiConfig,
+    port: u16,
+    ctx: &Context,
+    metrics: Metrics,
+) -> Result<Atomic, Error> {
+    let transactor = |id| Transactor::new(&config.kafka, &config.producer, id);
+    let own = transactor(config.producer.transactional_id(port))?;
+    let metrics = TransactionMetrics::register(&ctx.metrics, metrics);
+    let topic = config.producer.idempotency_topic.clone();
+    let shared = if topic.is_empty() {
+        None
+    } else {
+        let ledger = ledger(config, topic.clone(), &ctx.health).await?;
+        Some((transactor(topic)?, ledger))
+    };
+    Atomic::start(&config.producer, own, shared, metrics)
+}
+
+/// Creates the topic of keys when absent and reads it.
+async fn ledger(
+    config: &ProducerApiConfig,
+    topic: String,
+    health: &Health,
+) -> Result<Ledger, Error> {
+    let wanted = Topic { name: topic, partitions: 1, replicas: config.producer.internal_replicas };
+    let wanted = Wanted { topic: &wanted, configs: &[("cleanup.policy", "compact")] };
+    topics_ready(config, &[wanted], health).await.map_err(|error| match error {
+        Error::Topics(source) => Error::KeysTopic(source),
+        error => error,
+    })?;
+    let topic = wanted.topic.name.clone();
+    let producer = &config.producer;
+    let bounds =
+        Bounds { window: producer.idempotency_window, keys: producer.idempotency_keys as usize };
+    let keys = Keys::new(bounds);
+    let mut reader = Reader::new(&config.kafka, &topic)?;
+    let mut pause = Pause::default();
+    loop {
+        let known = keys.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let outcome = reader.catch_up(|key, entry| known.apply(key, entry));
+            (reader, outcome)
+        });
+        let outcome;
+        (reader, outcome) = read.await.expect("reading the topic of keys doesn't panic");
+        match outcome {
+            Ok(()) => break,
+            Err(error) => tell(health, KAFKA, Err(with_causes(&error)), pause.is_first()),
+        }
+        pause.wait().await;
+    }
+    tell(health, KAFKA, Ok(()), false);
+    info!(topic, keys = keys.len(), "idempotency keys read");
+    Ok(Ledger { keys, topic, reader })
+}
+
 async fn partition_counts(
     config: &ProducerApiConfig,
     health: &Health,
 ) -> Result<PartitionCounts, Error> {
     let wanted = config.topics.inputs().map(Wanted::from);
+    topics_ready(config, &wanted, health).await
+}
+
+/// Creates those of the topics that are absent, as soon as Kafka can be reached.
+async fn topics_ready(
+    config: &ProducerApiConfig,
+    wanted: &[Wanted<'_>],
+    health: &Health,
+) -> Result<PartitionCounts, Error> {
     let mut pause = Pause::default();
     loop {
-        match topics::ensure(&config.kafka, &wanted).await {
+        match topics::ensure(&config.kafka, wanted).await {
             Ok(counts) => {
                 tell(health, KAFKA, Ok(()), true);
                 return Ok(counts);

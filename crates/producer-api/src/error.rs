@@ -31,6 +31,17 @@ pub enum Error {
     /// The producer can't go on: a broker fenced it off, or it lost track of what was written.
     #[error("the Kafka producer failed for good: {0}; start the service again")]
     ProducerFailed(String),
+    /// The topic of idempotency keys can't be had, and waiting doesn't help.
+    #[error(
+        "preparing the topic of idempotency keys; to do without, set producer.idempotency_topic to \"\""
+    )]
+    KeysTopic(#[source] TopicError),
+    /// The operating system refuses a thread.
+    #[error("starting a thread for transactions")]
+    Thread(#[source] std::io::Error),
+    /// A thread that writes transactions is gone.
+    #[error("the thread that writes transactions panicked; start the service again")]
+    WriterEnded,
     /// Time ran out with records on their way.
     #[error(
         "{0} records were still on their way to Kafka when time ran out; their requests were not answered with 200"

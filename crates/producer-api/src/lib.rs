@@ -2,14 +2,18 @@
 
 mod answer;
 mod api;
+mod atomic;
 mod config;
 mod connect;
 mod docs;
 mod error;
 mod filled;
+mod idempotency;
 mod metrics;
 mod publisher;
 mod server;
+mod stream;
+mod wishes;
 
 pub use config::{ProducerApiConfig, ProducerConfig};
 pub use error::Error;

@@ -77,7 +77,7 @@ impl Server {
         let mut server = tokio::spawn(server);
         let outcome = tokio::select! {
             ended = &mut server => Err(Error::Serve(ended_by_itself(ended))),
-            failure = upkeep(&config, &ctx, &api, &metrics) => failure.map(|never| match never {}),
+            failure = upkeep(&config, addr.port(), &ctx, &api, &metrics) => failure.map(|never| match never {}),
             () = ctx.shutdown.wait() => Ok(()),
         };
         // Whatever it was that ended: requests that still come are to hear of it.
@@ -120,11 +120,14 @@ fn http_server(
 /// Connects, then keeps health, metrics and log current. Ends only with an error.
 async fn upkeep(
     config: &ProducerApiConfig,
+    port: u16,
     ctx: &Context,
     api: &Api,
     metrics: &Metrics,
 ) -> Result<std::convert::Infallible, Error> {
-    let publisher = api.connected(connect::publisher(config, ctx, metrics.clone()).await?);
+    let publisher = connect::publisher(config, ctx, metrics.clone()).await?;
+    let atomic = connect::atomic(config, port, ctx, metrics.clone()).await?;
+    let publisher = api.connected(publisher, atomic);
     connect::serving(&ctx.health);
     let each_second = async {
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
@@ -134,6 +137,9 @@ async fn upkeep(
             metrics.log_line();
             if let Some(reason) = publisher.failure() {
                 return Err(Error::ProducerFailed(reason));
+            }
+            if api.transactions_ended() {
+                return Err(Error::WriterEnded);
             }
         }
     };

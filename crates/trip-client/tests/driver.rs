@@ -69,7 +69,7 @@ impl Run {
             max_in_flight: self.client.max_in_flight,
             late_after: self.client.late_after,
             drain: self.drain,
-            tick_log: self.tick_log.as_deref().map(|path| TickLog::create(path).unwrap()),
+            tick_log: self.tick_log.as_deref().map(|path| TickLog::create(path).expect("a file")),
             until_joined: None,
         }
     }
@@ -78,7 +78,8 @@ impl Run {
         let client = TripClient::new(&self.client).expect("a valid configuration");
         let plan = self.plan();
         let mut schedule = Burst { left: self.ticks };
-        let report = within("the run", drive(&client, &mut schedule, plan, ctx)).await.unwrap();
+        let report =
+            within("the run", drive(&client, &mut schedule, plan, ctx)).await.expect("a run");
         report.counts.balance().expect("every tick and request has one fate");
         report
     }

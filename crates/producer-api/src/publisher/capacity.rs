@@ -41,6 +41,12 @@ impl Capacity {
         })
     }
 
+    /// Waits for room for `units` records. They must be fewer than the total.
+    pub(crate) async fn wait(&self, units: u32) -> Room {
+        let taken = Arc::clone(&self.free).acquire_many_owned(units).await;
+        taken.expect("the semaphore is never closed")
+    }
+
     /// Room that is taken now.
     pub(crate) fn in_flight(&self) -> u32 {
         self.total

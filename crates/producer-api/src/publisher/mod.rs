@@ -111,6 +111,16 @@ impl Publisher {
         self.producer.context().identity.assigned().await;
     }
 
+    /// Where records go, by [`Side::index`].
+    pub(crate) const fn targets(&self) -> &Arc<[Target; 3]> {
+        &self.targets
+    }
+
+    /// As [`Publisher::batch`], but waits until there is room.
+    pub(crate) async fn batch_when_free(&self, records: u32) -> Batch<'_> {
+        self.batch_in(self.capacity.wait(records).await)
+    }
+
     /// Takes room for `records` records of up to 1 KiB and starts a batch of them.
     pub(crate) fn batch(&self, records: u32) -> Result<Batch<'_>, Full> {
         self.capacity.take(records).map(|room| self.batch_in(room))

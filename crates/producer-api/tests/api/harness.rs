@@ -6,8 +6,8 @@ use avro_schemas::RegistryConfig;
 use devstack::{DevStack, Options};
 use kafka::KafkaConfig;
 use producer_api::{Error, ProducerApiConfig, ProducerConfig, Server};
-use reqwest::Client;
-use reqwest::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use service::Context;
 use tokio::task::JoinHandle;
@@ -54,6 +54,7 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<String>,
     pub(crate) allow: Option<String>,
     pub(crate) location: Option<String>,
+    pub(crate) is_replayed: bool,
     pub(crate) content_type: String,
     pub(crate) text: String,
 }
@@ -125,8 +126,11 @@ impl Api {
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
-        let response = request.send().await.unwrap();
-        let header = |name| {
+        Self::answer(request.send().await.unwrap()).await
+    }
+
+    async fn answer(response: Response) -> Answer {
+        let header = |name: HeaderName| {
             let value = response.headers().get(name)?;
             Some(value.to_str().unwrap().to_owned())
         };
@@ -135,9 +139,50 @@ impl Api {
             retry_after: header(RETRY_AFTER),
             allow: header(ALLOW),
             location: header(LOCATION),
+            is_replayed: header("idempotent-replayed".parse().unwrap()).is_some(),
             content_type: header(CONTENT_TYPE).unwrap_or_default(),
             text: response.text().await.unwrap(),
         }
+    }
+
+    /// Posts JSON with headers; the body is to be read yet.
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Response {
+        let request = self.client.post(format!("{}{path}", self.url)).body(body.to_string());
+        let request = request.header(CONTENT_TYPE, JSON);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.unwrap()
+    }
+
+    /// Posts JSON with headers.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        Self::answer(self.send(path, headers, body).await).await
+    }
+
+    /// Asks for `number` trips in one transaction.
+    pub(crate) async fn atomic_trips(&self, number: u32) -> Answer {
+        self.post_with(
+            TRIPS,
+            &[("Tripstream-Atomic", "true")],
+            &json!({ "number_of_trips": number }),
+        )
+        .await
+    }
+
+    /// Asks for `number` trips that are made once for `key`.
+    pub(crate) async fn trips_once(&self, key: &str, number: u32) -> Answer {
+        self.post_with(TRIPS, &[("Idempotency-Key", key)], &json!({ "number_of_trips": number }))
+            .await
     }
 
     /// Posts JSON.

@@ -1,0 +1,84 @@
+//! What is counted of transactions.
+
+use models::Side;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::transactor::Verdict;
+use crate::metrics::Metrics;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+/// The handles that transactions are counted with. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct TransactionMetrics {
+    transactions: Family<ResultLabel, Counter>,
+    keyed: Family<ResultLabel, Counter>,
+    keys: Gauge,
+    records: Metrics,
+}
+
+impl TransactionMetrics {
+    pub(crate) fn register(metrics: &service::Metrics, records: Metrics) -> Self {
+        let handles = Self {
+            transactions: Family::default(),
+            keyed: Family::default(),
+            keys: Gauge::default(),
+            records,
+        };
+        metrics.register(|registry| {
+            registry.register(
+                "api_transactions",
+                "Transactions by what became of them: committed, aborted, fenced, unknown",
+                handles.transactions.clone(),
+            );
+            registry.register(
+                "api_idempotent_requests",
+                "Requests with an Idempotency-Key: new, replayed, conflict",
+                handles.keyed.clone(),
+            );
+            registry.register(
+                "api_idempotency_keys",
+                "Idempotency keys that are remembered",
+                handles.keys.clone(),
+            );
+        });
+        handles
+    }
+
+    pub(crate) fn transaction(&self, verdict: &Verdict) {
+        let result = match verdict {
+            Verdict::Committed => "committed",
+            Verdict::Aborted { .. } => "aborted",
+            Verdict::Fenced { .. } => "fenced",
+            Verdict::Unknown { .. } => "unknown",
+        };
+        self.transactions.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts a request with a key: `new`, `replayed` or `conflict`.
+    pub(crate) fn keyed(&self, result: &'static str) {
+        self.keyed.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    pub(crate) fn keys(&self, known: usize) {
+        self.keys.set(i64::try_from(known).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn delivered(&self, by_side: [u64; 3]) {
+        for side in Side::ALL {
+            self.records.records(side, by_side[side.index()], 0);
+        }
+    }
+
+    pub(crate) fn failed(&self, by_side: [u64; 3]) {
+        for side in Side::ALL {
+            self.records.records(side, 0, by_side[side.index()]);
+        }
+    }
+}

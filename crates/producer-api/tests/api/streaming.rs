@@ -1,0 +1,165 @@
+//! Trips as lines, while Kafka acknowledges them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use devstack::{ApiKey, DevStack, Fault, ResponseError};
+use models::records::CompleteTrip;
+use producer_api::ProducerApiConfig;
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Api, DEADLINE, TRIPS, config_for, dev_stack};
+use crate::topics::rows_by_trip;
+
+const LINES: &str = "application/x-ndjson";
+const ACCEPT: [(&str, &str); 1] = [("Accept", LINES)];
+const DELIVERED: &str = r#"tripstream_api_records_total{topic="hw.fake.trips",result="delivered"}"#;
+const IN_FLIGHT: &str = "tripstream_api_records_in_flight";
+
+/// Settings with which nothing runs out of time, however slow the machine is.
+fn patient(stack: &DevStack) -> ProducerApiConfig {
+    let mut config = config_for(stack);
+    config.producer.delivery_timeout = DEADLINE;
+    config
+}
+
+async fn streamed(api: &Api, number: u32) -> Response {
+    api.send(TRIPS, &ACCEPT, &json!({ "number_of_trips": number })).await
+}
+
+async fn lines(api: &Api, number: u32) -> Answer {
+    api.post_with(TRIPS, &ACCEPT, &json!({ "number_of_trips": number })).await
+}
+
+/// Waits until the number of delivered trips stays the same, and says it.
+async fn at_rest(api: &Api) -> f64 {
+    let waiting = async {
+        let mut before = None;
+        loop {
+            let delivered = api.metric(DELIVERED).await.unwrap();
+            if before == Some(delivered) && api.metric(IN_FLIGHT).await == Some(0.0) {
+                return delivered;
+            }
+            before = Some(delivered);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting).await.expect("it comes to rest")
+}
+
+#[tokio::test]
+async fn each_trip_is_a_line_and_lies_in_the_topics() {
+    let stack = dev_stack();
+    let mut config = patient(&stack);
+    config.producer.max_trips_streamed = 5_000;
+    let api = Api::ready(config.clone()).await;
+    let mut expected = BTreeMap::new();
+    for number in [0, 1, 256, 257, 3_000] {
+        let answer = lines(&api, number).await;
+        assert_eq!((answer.status, answer.content_type.as_str()), (200, LINES), "{number}");
+        let trips: Vec<CompleteTrip> =
+            answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(trips.len(), number as usize);
+        expected.extend(trips.into_iter().map(|trip| (trip.trip_id, [1; 3])));
+    }
+    let too_many = lines(&api, 5_001).await;
+    assert_eq!(too_many.status, 422);
+    assert_eq!(too_many.json()["detail"][0]["ctx"], json!({ "le": 5_000 }));
+    api.stop().await.unwrap();
+    assert_eq!(rows_by_trip(&config), expected);
+}
+
+#[tokio::test]
+async fn lines_and_array_are_of_the_same_trips() {
+    let stack = dev_stack();
+    let mut config = patient(&stack);
+    config.producer.seed = Some(7);
+    let mut seen = Vec::new();
+    for as_lines in [true, false] {
+        let api = Api::ready(config.clone()).await;
+        let trips: Vec<CompleteTrip> = if as_lines {
+            let answer = lines(&api, 600).await;
+            answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        } else {
+            serde_json::from_str(&api.trips(600).await.text).unwrap()
+        };
+        seen.push(trips.into_iter().map(|trip| trip.rider_data).collect::<Vec<_>>());
+        api.stop().await.unwrap();
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
+#[tokio::test]
+async fn trouble_with_the_first_trips_has_its_status_and_later_trouble_is_the_last_line() {
+    let stack = dev_stack();
+    let mut config = patient(&stack);
+    config.producer.max_trips_streamed = 100_000;
+    let api = Api::ready(config.clone()).await;
+    assert_eq!(api.trips(1).await.status, 200);
+    let refusal = || Fault::error(ResponseError::InvalidRecord).of(ApiKey::Produce);
+    stack.inject(refusal());
+    assert_eq!(lines(&api, 100).await.status, 502);
+
+    let mut response = streamed(&api, 100_000).await;
+    assert_eq!(response.status(), 200);
+    let mut text = response.chunk().await.unwrap().expect("there are lines").to_vec();
+    stack.inject(refusal());
+    while let Some(more) = response.chunk().await.unwrap() {
+        text.extend_from_slice(&more);
+    }
+    let text = String::from_utf8(text).unwrap();
+    let mut answered: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = answered.pop().unwrap();
+    assert!(last["detail"].as_str().unwrap().contains("were not acknowledged by Kafka"), "{last}");
+    assert!(last["failed"].as_u64().unwrap() > 0);
+    assert!(!answered.is_empty() && answered.len() < 100_000, "{}", answered.len());
+    let ids: HashSet<String> =
+        answered.iter().map(|trip| trip["trip_id"].as_str().unwrap().to_owned()).collect();
+    at_rest(&api).await;
+    api.stop().await.unwrap();
+    let found = rows_by_trip(&config);
+    assert!(ids.iter().all(|id| found.get(id) == Some(&[1; 3])), "a line is a trip that is there");
+}
+
+#[tokio::test]
+async fn no_more_trips_are_made_than_a_client_reads() {
+    const ALL: u32 = 1_000_000;
+    let stack = dev_stack();
+    let mut config = patient(&stack);
+    config.producer.max_trips_streamed = ALL;
+    let api = Api::ready(config).await;
+    // A client that reads nothing: what fits into the sockets' buffers is made, and waits.
+    let mut response = streamed(&api, ALL).await;
+    let waiting = at_rest(&api).await;
+    assert!(waiting < f64::from(ALL) / 10.0, "{waiting}");
+    // One that reads some more gets more, and when it goes away, so do the trips.
+    let mut read = 0;
+    while read < 20_000_000 {
+        read += response.chunk().await.unwrap().expect("there is more").len();
+    }
+    let more = at_rest(&api).await;
+    assert!(more > waiting, "{more}");
+    drop(response);
+    let ended = at_rest(&api).await;
+    assert!(ended < f64::from(ALL) / 5.0, "{ended}");
+    assert_eq!(api.trips(1).await.status, 200);
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn shutdown_ends_a_stream_with_a_line_that_says_so() {
+    let stack = dev_stack();
+    let api = Api::ready(patient(&stack)).await;
+    let response = streamed(&api, 10_000_000).await;
+    api.ctx.shutdown.trigger();
+    let text = response.text();
+    let (text, ended) = tokio::join!(text, api.end());
+    ended.unwrap();
+    let text = text.unwrap();
+    assert_eq!(
+        text.lines().last(),
+        Some(r#"{"detail":"stopping before all trips were produced"}"#)
+    );
+}
