@@ -324,6 +324,7 @@ impl<P: Payload> Task<P> {
         out: &mut Vec<Decision<P>>,
     ) -> Result<(Row<P>, EventTime), RejectReason> {
         self.advance(now, out);
+        let now = self.watermarks.now();
         let latest = now.as_event_time().plus_millis(self.rules.max_future_ms);
         let (side, partition) = (row.side, row.origin.partition);
         let moved = match row.ts.filter(since_1970).filter(|ts| *ts <= latest) {

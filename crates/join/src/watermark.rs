@@ -134,6 +134,11 @@ impl Watermarks {
         self.watermark
     }
 
+    /// The latest time that was seen.
+    pub(crate) const fn now(&self) -> WallTime {
+        self.now
+    }
+
     /// How far the task's own inputs have come: what the other tasks are told.
     pub(crate) fn inputs_mark(&self) -> Mark {
         let counting = self.inputs.iter().filter(|input| !self.is_idle(input));
@@ -172,14 +177,16 @@ impl Watermarks {
         let (now, watermark) = (self.now, self.watermark);
         let mark = ts.min(now.as_event_time()).plus_millis(-self.grace_ms);
         self.first.get_or_insert(mark);
+        let idle_ms = self.idle_ms;
         let input = self.input(side, partition);
         let before = input.mark;
+        let wakes = input.idle_from(idle_ms).is_some_and(|from| from <= now);
         input.mark = before.max(mark);
         input.at_end = false;
         input.quiet_since = Some(now);
-        // Only one that may have held the watermark can let it go. One that wakes can only hold it,
-        // which the next look sees.
-        mark > before && before <= watermark && self.look()
+        // Only one that may have held the watermark can let it go; or one that wakes, and counts again when nothing
+        // else does.
+        (wakes || mark > before && before <= watermark) && self.look()
     }
 
     /// A row came from an input with a time that can't be true: it shows that the end isn't

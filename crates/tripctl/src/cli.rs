@@ -232,6 +232,9 @@ struct BenchJoinerArgs {
     /// Leave out the pass-through
     #[arg(long)]
     no_limit: bool,
+    /// Leave out the first round, which is not measured: it lets a broker that has just started warm up
+    #[arg(long)]
+    cold: bool,
 }
 
 #[derive(Debug, Args)]
@@ -359,15 +362,15 @@ async fn run_bench(
             let report = bench::producer::run(settings, common, options, shutdown).await?;
             (report.to_text(), report.to_json(), json)
         }
-        Measured::Joiner(BenchJoinerArgs { trips, json, no_limit }) => {
-            let options = bench::joiner::Options { trips, limit: !no_limit };
+        Measured::Joiner(BenchJoinerArgs { trips, json, no_limit, cold }) => {
+            let options = bench::joiner::Options { trips, limit: !no_limit, warm_up: !cold };
             let report = bench::joiner::run(settings, common, options, shutdown).await?;
             (report.to_text(), report.to_json(), json)
         }
         Measured::All(BenchAllArgs { load, trips, json }) => {
             let options = load.options(true);
             let producer = bench::producer::run(settings, common, options, shutdown).await?;
-            let options = bench::joiner::Options { trips, limit: true };
+            let options = bench::joiner::Options { trips, limit: true, warm_up: true };
             let joiner = bench::joiner::run(settings, common, options, shutdown).await?;
             let summary = bench::Summary { producer, joiner };
             (summary.to_text(), summary.to_json(), json)

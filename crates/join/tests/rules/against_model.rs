@@ -172,17 +172,6 @@ impl Pair {
         (row, ModelRow { trip, side, partition, time, text }, way)
     }
 
-    /// Where nothing counts, the input's old mark does from now on. The task sees that with its next look, which a row
-    /// alone does not always bring about: a row without time does.
-    fn wake(&mut self, row: &Row<Text>, model_row: &ModelRow, out: &mut Vec<Decision<Text>>) {
-        self.task.advance(at(self.now), out);
-        self.model.advance(self.now);
-        if self.model.inputs_mark().1 {
-            self.task.on_row(Row { ts: None, ..row.clone() }, at(self.now), out);
-            self.model.row(&ModelRow { time: None, ..model_row.clone() }, self.now);
-        }
-    }
-
     /// Does the same to both.
     fn play(&mut self, step: &Step, out: &mut Vec<Decision<Text>>) -> Result<(), TestCaseError> {
         self.now += i64::from(self.rows as u32 % 2);
@@ -190,9 +179,6 @@ impl Pair {
         match *step {
             Step::Row { trip, source, way, time } => {
                 let (row, model_row, way) = self.row(trip, source, way, time);
-                if !matches!(way, Way::Forwarded) {
-                    self.wake(&row, &model_row, out);
-                }
                 let (told, expected): (Outcome, Outcome) = match way {
                     Way::Home => (
                         (Some(self.task.on_row(row.clone(), clock, out)), false),

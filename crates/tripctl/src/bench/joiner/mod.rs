@@ -36,6 +36,9 @@ pub struct Options {
     pub trips: u64,
     /// Whether the pass-through is measured, too.
     pub limit: bool,
+    /// Whether a round goes before that is not measured. A broker on Java that has just started interprets its code at
+    /// first, and compiles it beside the work; whoever is measured first would pay for that.
+    pub warm_up: bool,
 }
 
 /// Measures the joiner that lies beside this program. `common` says where the configuration was read from, so that the
@@ -53,10 +56,18 @@ pub async fn run(
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
     let binary = binary("joiner")?;
-    let plan = Arc::new(Plan::new(settings, unique_prefix(), options.trips)?);
-    let outcome = measure(&plan, &binary, common, options, shutdown).await;
-    clean_up(&plan).await;
-    outcome
+    let round = async |prefix: String, options: Options| {
+        let plan = Arc::new(Plan::new(settings, prefix, options.trips)?);
+        let outcome = measure(&plan, &binary, common, options, shutdown).await;
+        clean_up(&plan).await;
+        outcome
+    };
+    let prefix = unique_prefix();
+    if options.warm_up {
+        info!("a round that is not measured");
+        round(format!("{prefix}-warm-up"), Options { limit: true, ..options }).await?;
+    }
+    round(prefix, options).await
 }
 
 async fn measure(
@@ -98,6 +109,7 @@ async fn measure(
     let inputs = plan.settings.topics.inputs();
     let machine = Machine {
         cores: cores(),
+        warmed_up: options.warm_up,
         optimized: !cfg!(debug_assertions),
         partitions: inputs.map(|topic| counts[&topic.name]),
         commit_interval_ms: plan.commit_interval.as_millis(),

@@ -28,6 +28,8 @@ pub struct Report {
 pub struct Machine {
     /// Cores that this process may use.
     pub cores: usize,
+    /// Whether a round went before that was not measured.
+    pub warmed_up: bool,
     /// Whether the programs are built to be fast. The joiner is taken to be built as this program is.
     pub optimized: bool,
     /// Partitions of the inputs.
@@ -76,7 +78,8 @@ impl Report {
         if let Some(ratio) = self.ratio {
             line(&mut text, "joiner / pass-through", [format!("{ratio:.2}")]);
         }
-        let Machine { cores, optimized, partitions, commit_interval_ms, kafka } = &self.machine;
+        let Machine { cores, warmed_up, optimized, partitions, commit_interval_ms, kafka } =
+            &self.machine;
         let [trips, drivers, riders] = partitions;
         let _ = writeln!(
             text,
@@ -84,6 +87,9 @@ impl Report {
              {commit_interval_ms} ms; Kafka at {kafka}",
             thousands(self.trips as f64),
         );
+        if !warmed_up {
+            text.push_str("Without a round before: a broker that has just started is slower than it will be.\n");
+        }
         if !optimized {
             text.push_str("Built without optimisation: the figures say nothing about speed.\n");
         }
@@ -120,6 +126,7 @@ pub(in crate::bench) mod tests {
     pub(in crate::bench) fn report(limit: Option<Figures>) -> Report {
         let machine = Machine {
             cores: 2,
+            warmed_up: true,
             optimized: true,
             partitions: [3; 3],
             commit_interval_ms: 100,
