@@ -25,8 +25,10 @@ use plan::{Plan, Step};
 use tokio::task::JoinSet;
 
 const RUNS: u64 = 1;
+/// How long an epoch may take to be decided: less than the harness waits for anything.
+const PATIENCE: Duration = Duration::from_secs(40);
 /// How many of them at once: mostly they wait for something to be over.
-const AT_ONCE: usize = 3;
+const AT_ONCE: u64 = 3;
 /// How long before now the first epoch is: none of them is in the future.
 const AGO_MS: i64 = 6 * 3_600_000;
 
@@ -46,7 +48,7 @@ async fn run(plan: Plan) -> Result<Clean, String> {
         registry_url: stack.registry_url(),
     };
     let mut rig = Rig::on(addresses, plan.partitions).await;
-    rig.config.kafka.properties = mayhem::properties().collect();
+    rig.config.kafka.properties = mayhem::properties(plan.nameless).collect();
     let joiner = &mut rig.config.joiner;
     (joiner.window, joiner.grace, joiner.idle) = (plan::WINDOW, plan::GRACE, plan::IDLE);
     joiner.commit_interval = mayhem::COMMIT_INTERVAL;
@@ -68,14 +70,24 @@ async fn run(plan: Plan) -> Result<Clean, String> {
 async fn play(plan: &Plan, stack: &DevStack, rig: &Rig, logs: &mut Logs) -> Result<usize, String> {
     let start_ms = now_ms() - AGO_MS;
     let dir = logs.dir().to_owned();
-    let mut crew = Crew::start(stack, &rig.config, logs);
+    let mut crew = Crew::start(stack, &rig.config, logs, plan.nameless);
+    let mut wrong = Vec::new();
     for step in &plan.steps {
         match step {
             Step::Write(lines) => traffic::write(rig, lines, start_ms).await,
+            Step::WriteAndTakeOver(lines, take_over) => {
+                crew.slow_down(*take_over);
+                traffic::write(rig, lines, start_ms).await;
+                crew.take_over(*take_over).await;
+            }
             Step::Mayhem(event) => crew.suffer(*event).await,
             Step::Rest(time) => tokio::time::sleep(*time).await,
             Step::AwaitUnmatched(count) => {
-                rig.read_when(&rig.config.topics.unmatched, *count).await;
+                // What is missing is told by the judge, who sees all there is.
+                let unmatched = rig.read_when(&rig.config.topics.unmatched, *count);
+                if tokio::time::timeout(PATIENCE, unmatched).await.is_err() {
+                    wrong.push(format!("no {count} trips are unmatched within {PATIENCE:?}"));
+                }
             }
         }
     }
@@ -84,8 +96,7 @@ async fn play(plan: &Plan, stack: &DevStack, rig: &Rig, logs: &mut Logs) -> Resu
     let ended = crew.end().await;
     let same = judge::compare(rig, plan, start_ms).await;
     let balanced = judge::read_logs(&dir);
-    let wrong: Vec<String> =
-        [verified, ended, same, balanced].into_iter().filter_map(Result::err).collect();
+    wrong.extend([verified, ended, same, balanced].into_iter().filter_map(Result::err));
     if wrong.is_empty() { Ok(unmet) } else { Err(wrong.join("\n")) }
 }
 
@@ -124,11 +135,12 @@ async fn told_run(number: u64, seed: u64) -> bool {
 async fn whatever_goes_wrong_the_outputs_are_those_of_a_run_in_which_nothing_does() {
     let seed = from_env("TRIPSTREAM_TEST_SEED");
     let runs = from_env("TRIPSTREAM_TEST_RUNS").unwrap_or(if seed.is_some() { 1 } else { RUNS });
+    let at_once = from_env("TRIPSTREAM_TEST_AT_ONCE").unwrap_or(AT_ONCE);
     let mut numbers = 1..=runs;
     let mut under_way = JoinSet::new();
     let mut failures = 0;
     loop {
-        while under_way.len() < AT_ONCE
+        while (under_way.len() as u64) < at_once
             && let Some(number) = numbers.next()
         {
             under_way.spawn(told_run(number, seed.unwrap_or_else(rand::random)));

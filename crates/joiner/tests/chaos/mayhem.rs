@@ -6,10 +6,10 @@ use devstack::{ApiKey, DevStack, Fault};
 use joiner::JoinerConfig;
 
 use crate::harness::process::{Logs, Process};
-use crate::plan::{Event, Trouble};
+use crate::plan::{Event, Slow, TakeOver, Trouble};
 
 const NAMES: [&str; 2] = ["first", "second"];
-/// What their clients are called, so that nobody else meets their faults.
+/// What their clients' names begin with, so that nobody else meets their faults.
 const CLIENT: &str = "chaos-joiner";
 
 /// Two joiners, of which the second need not be there.
@@ -22,11 +22,16 @@ pub struct Crew<'s> {
 
 impl<'s> Crew<'s> {
     /// Starts the first.
-    pub fn start(stack: &'s DevStack, config: &JoinerConfig, logs: &'s mut Logs) -> Self {
+    pub fn start(
+        stack: &'s DevStack,
+        config: &JoinerConfig,
+        logs: &'s mut Logs,
+        nameless: bool,
+    ) -> Self {
         let configs = NAMES.map(|name| {
             let mut config = config.clone();
-            config.joiner.instance_id = Some(name.to_owned());
-            CLIENT.clone_into(&mut config.kafka.client_id);
+            config.joiner.instance_id = (!nameless).then(|| name.to_owned());
+            config.kafka.client_id = client(name);
             config
         });
         let mut crew = Self { stack, configs, logs, joiners: [None, None] };
@@ -84,13 +89,6 @@ impl<'s> Crew<'s> {
             Event::SessionsExpire => {
                 self.stack.expire_sessions(self.group());
             }
-            Event::SessionsExpireAmidCommit { takes } => {
-                let slow = Fault::delay(takes).of(ApiKey::EndTxn).from_client(CLIENT);
-                self.stack.inject(slow);
-                // The rows that were just written are being committed after this time, or the fault meets later ones.
-                tokio::time::sleep(2 * COMMIT_INTERVAL).await;
-                self.stack.expire_sessions(self.group());
-            }
             Event::TransactionTimesOut { joiner } => {
                 self.stack.time_out_transaction(&self.transactional_id(joiner));
             }
@@ -102,6 +100,23 @@ impl<'s> Crew<'s> {
                 self.clear_up_after_second();
             }
         }
+    }
+
+    /// The next such request of the joiner is slow.
+    pub fn slow_down(&self, TakeOver { joiner, slow, takes }: TakeOver) {
+        let api = match slow {
+            Slow::EndOfTransaction => ApiKey::EndTxn,
+            Slow::Production => ApiKey::Produce,
+        };
+        self.stack.inject(Fault::delay(takes).of(api).from_client(client(NAMES[joiner])));
+    }
+
+    /// The group goes on without the joiner that is slow with the rows just written, and then that goes on.
+    pub async fn take_over(&self, TakeOver { takes, .. }: TakeOver) {
+        // By now it has met what makes it slow, if it has got any of the rows.
+        tokio::time::sleep(2 * COMMIT_INTERVAL).await;
+        self.stack.expire_sessions(self.group());
+        tokio::time::sleep(takes).await;
     }
 
     /// All is well from now on, and one joiner is there. Returns how many faults were still to come.
@@ -128,7 +143,8 @@ impl<'s> Crew<'s> {
         self.clear_up_after_second();
     }
 
-    /// What the broker does in a minute if nobody comes back under the name.
+    /// What the broker does in a minute if nobody comes back under the name. Nobody could for a nameless one, and the
+    /// broker ends its transaction soon by itself.
     fn clear_up_after_second(&self) {
         // A moment for a broker that a fault has just taken down: both are lost on one that is not there.
         self.stack.restart();
@@ -137,14 +153,24 @@ impl<'s> Crew<'s> {
     }
 }
 
+fn client(joiner: &str) -> String {
+    format!("{CLIENT}-{joiner}")
+}
+
 /// How the joiners' clients are set up: what happens to them is noticed soon.
-pub fn properties() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [
+pub fn properties(nameless: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let usual = [
         ("session.timeout.ms", "1500"),
         ("heartbeat.interval.ms", "150"),
         ("reconnect.backoff.max.ms", "200"),
-    ]
-    .into_iter()
+    ];
+    let short = [
+        ("queue.buffering.max.messages", "2"),
+        ("linger.ms", "0"),
+        // Nobody comes back to end what was left open. Longer than anything is slow here.
+        ("transaction.timeout.ms", "6000"),
+    ];
+    usual.into_iter().chain(short.into_iter().filter(move |_| nameless))
 }
 
 /// The shortest time in which a joiner commits.

@@ -101,10 +101,6 @@ pub enum Event {
         lasts: Duration,
     },
     SessionsExpire,
-    /// A commit takes so long that the group has gone on meanwhile.
-    SessionsExpireAmidCommit {
-        takes: Duration,
-    },
     TransactionTimesOut {
         joiner: usize,
     },
@@ -116,9 +112,33 @@ pub enum Event {
     },
 }
 
+/// One joiner is slow with what is written to it, so slow that the group goes on without it, and then it goes on, too.
+#[derive(Debug, Clone, Copy)]
+pub struct TakeOver {
+    pub joiner: usize,
+    pub slow: Slow,
+    /// How long that request takes: longer than the other joiner needs to be thrown out of the group, to come back,
+    /// and to have the partitions of both.
+    pub takes: Duration,
+}
+
+/// What is slow when partitions are taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slow {
+    /// Its transaction is prepared with its offsets, and ends after the new owner has come: who reads the changelog
+    /// before the offsets are stable has less in it than they say.
+    EndOfTransaction,
+    /// It has read rows and can't write what comes of them, so that it comes to its commit when it is no longer the
+    /// owner: who asks for the membership only then has nobody's, and Kafka does not refuse that. Of the nameless only:
+    /// the others are refused by their name, and with a long queue nobody waits before the commit.
+    Production,
+}
+
 #[derive(Debug, Clone)]
 pub enum Step {
     Write(Vec<Line>),
+    /// The rows are written, and become somebody else's before they are committed.
+    WriteAndTakeOver(Vec<Line>, TakeOver),
     Mayhem(Event),
     /// Leaves the joiners some time. Nothing depends on how far they come.
     Rest(Duration),
@@ -149,6 +169,9 @@ pub struct Outcome {
 pub struct Plan {
     pub partitions: [Partition; 3],
     pub reject_duplicates: bool,
+    /// The joiners have no instance ids, by which Kafka would know one again that it has thrown out. And their producers
+    /// hold so few records that they wait for Kafka again and again while they process rows.
+    pub nameless: bool,
     pub steps: Vec<Step>,
     pub outcome: Outcome,
     pub rows: usize,
@@ -172,7 +195,8 @@ impl Plan {
             trips: Vec::new(),
             rows: 0,
         };
-        let mut mayhem = Mayhem { two_joiners, second_is_there: false };
+        let nameless = two_joiners && rng.random_ratio(2, 3);
+        let mut mayhem = Mayhem { two_joiners, nameless, second_is_there: false };
         let mut steps = Vec::new();
         for epoch in 0..EPOCHS {
             let mut lines = writing.stragglers(&mut rng);
@@ -182,8 +206,10 @@ impl Plan {
             let size = lines.len().div_ceil(CHUNKS);
             for chunk in lines.chunks(size) {
                 steps.extend(mayhem.perhaps(&mut rng, 2, 3));
-                steps.push(Step::Write(chunk.to_vec()));
-                steps.extend(mayhem.perhaps_amid_commit(&mut rng));
+                steps.push(match mayhem.perhaps_take_over(&mut rng) {
+                    Some(take_over) => Step::WriteAndTakeOver(chunk.to_vec(), take_over),
+                    None => Step::Write(chunk.to_vec()),
+                });
                 steps.push(Step::Rest(up_to(&mut rng, 60)));
             }
             steps.extend(mayhem.perhaps(&mut rng, 2, 3));
@@ -194,28 +220,40 @@ impl Plan {
             steps.push(Step::AwaitUnmatched(writing.outcome.unmatched.len()));
         }
         let Writing { outcome, rows, .. } = writing;
-        Self { partitions, reject_duplicates, steps, outcome, rows }
+        Self { partitions, reject_duplicates, nameless, steps, outcome, rows }
     }
 
     /// The same stream, and nothing goes wrong.
     pub fn without_mayhem(mut self) -> Self {
         self.steps.retain(|step| !matches!(step, Step::Mayhem(_)));
+        for step in &mut self.steps {
+            if let Step::WriteAndTakeOver(lines, _) = step {
+                *step = Step::Write(std::mem::take(lines));
+            }
+        }
         self
     }
 
     pub fn events(&self) -> usize {
-        self.steps.iter().filter(|step| matches!(step, Step::Mayhem(_))).count()
+        let is_event = |step: &&Step| matches!(step, Step::Mayhem(_) | Step::WriteAndTakeOver(..));
+        self.steps.iter().filter(is_event).count()
     }
 }
 
 /// The mayhem between the writes; the rows are the seed's business.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partitions, reject_duplicates, .. } = self;
-        writeln!(f, "partitions {partitions:?}, duplicates rejected: {reject_duplicates}")?;
+        let Self { partitions, reject_duplicates, nameless, .. } = self;
+        writeln!(
+            f,
+            "partitions {partitions:?}, duplicates rejected: {reject_duplicates}, nameless: {nameless}"
+        )?;
         for step in &self.steps {
             match step {
                 Step::Write(lines) => writeln!(f, "  write {} rows", lines.len())?,
+                Step::WriteAndTakeOver(lines, take_over) => {
+                    writeln!(f, "  write {} rows, {take_over:?}", lines.len())?;
+                }
                 Step::Mayhem(event) => writeln!(f, "  {event:?}")?,
                 Step::Rest(time) => writeln!(f, "  rest {time:?}")?,
                 Step::AwaitUnmatched(count) => writeln!(f, "  await {count} unmatched")?,
@@ -417,6 +455,7 @@ const REQUESTS: &[(ApiKey, &[ResponseError])] = {
 /// Draws what goes wrong next.
 struct Mayhem {
     two_joiners: bool,
+    nameless: bool,
     second_is_there: bool,
 }
 
@@ -425,11 +464,14 @@ impl Mayhem {
         rng.random_ratio(numerator, denominator).then(|| Step::Mayhem(self.event(rng)))
     }
 
-    /// For the moment in which there are rows to be committed.
-    fn perhaps_amid_commit(&self, rng: &mut StdRng) -> Option<Step> {
+    /// While there is somebody to take over.
+    fn perhaps_take_over(&self, rng: &mut StdRng) -> Option<TakeOver> {
+        let slow =
+            if self.nameless && rng.random() { Slow::Production } else { Slow::EndOfTransaction };
+        let joiner = usize::from(rng.random::<bool>());
+        let takes = Duration::from_millis(rng.random_range(1_000..=2_500));
         let is_there = self.second_is_there && rng.random_ratio(1, 4);
-        let takes = Duration::from_millis(rng.random_range(100..=600));
-        is_there.then_some(Step::Mayhem(Event::SessionsExpireAmidCommit { takes }))
+        is_there.then_some(TakeOver { joiner, slow, takes })
     }
 
     fn event(&mut self, rng: &mut StdRng) -> Event {
