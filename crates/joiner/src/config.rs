@@ -124,6 +124,22 @@ impl JoinerSection {
     }
 }
 
+/// How long a transaction may be open before the broker aborts it.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for a joiner without a name of its own: after a crash it comes back with another transactional id, and must
+/// wait until its former transaction has timed out. One that has a name aborts it by itself.
+const NAMELESS_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl JoinerConfig {
+    /// `transaction.timeout.ms`.
+    pub(crate) fn transaction_timeout(&self) -> Duration {
+        let set = self.kafka.properties.get("transaction.timeout.ms");
+        let set = set.and_then(|value| value.parse().ok()).map(Duration::from_millis);
+        let default = if self.joiner.instance().is_some() { TIMEOUT } else { NAMELESS_TIMEOUT };
+        set.unwrap_or(default)
+    }
+}
+
 impl service::Settings for JoinerConfig {
     fn log(&self) -> &LogConfig {
         &self.log
@@ -158,6 +174,16 @@ impl service::Settings for JoinerConfig {
             ("joiner.group_id", !group_id.is_empty(), "must not be empty"),
             ("joiner.transactional_id", !transactional_id.is_empty(), "must not be empty"),
         ];
+        let timeout = self.transaction_timeout();
+        if self.joiner.commit_interval > timeout / 2 {
+            let reason = format!(
+                "must be at most {:?}, half of what a transaction may take (transaction.timeout.ms: {} in \
+                 [kafka.properties], else 60 s with joiner.instance_id and 10 s without)",
+                timeout / 2,
+                timeout.as_millis()
+            );
+            return Err(invalid("joiner.commit_interval", reason));
+        }
         if let Some((key, _, reason)) = cases.iter().find(|(_, fine, _)| !fine) {
             return Err(invalid(key, (*reason).to_owned()));
         }
@@ -197,7 +223,8 @@ mod tests {
             change(&mut config);
             config.validate().expect_err("invalid").to_string()
         };
-        let cases: [(String, &str); 4] = [
+        let cases: [(String, &str); 5] = [
+            (with(|c| c.joiner.commit_interval = Duration::from_secs(6)), "at most 5s"),
             (with(|c| c.joiner.window = Duration::ZERO), "window"),
             (with(|c| c.joiner.commit_interval = Duration::ZERO), "commit_interval"),
             (with(|c| c.joiner.changelog_topic = c.topics.trips.name.clone()), "hw.fake.trips"),

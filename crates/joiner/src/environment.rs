@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use service::Context;
@@ -17,10 +16,6 @@ use crate::reject_times::RejectTimes;
 use crate::report::Report;
 use crate::schemas::Schemas;
 use crate::topology::Topology;
-use crate::transaction::Limits;
-
-/// As large as the topics are created to take.
-const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
 /// Made once a process.
 pub(crate) struct Environment {
@@ -45,13 +40,12 @@ impl Environment {
     /// The producer's configuration but for its transactional id.
     pub(crate) fn producer_config(&self) -> ClientConfig {
         let mut client = self.config.kafka.client().expect("validated with the configuration");
-        // A crashed joiner without a name of its own comes back with another transactional id, and must wait until
-        // its former transaction has timed out. One that has a name aborts it by itself.
-        let timeout_ms = if self.config.joiner.instance().is_some() { "60000" } else { "10000" };
+        let timeout_ms = self.config.transaction_timeout().as_millis().to_string();
         let tuned = [
-            ("transaction.timeout.ms", timeout_ms),
+            ("transaction.timeout.ms", timeout_ms.as_str()),
             ("linger.ms", "5"),
-            ("message.max.bytes", &MAX_RECORD_BYTES.to_string()),
+            // The topics are created to take 4 MiB; a batch adds to its records.
+            ("message.max.bytes", "4190208"),
             ("queue.buffering.max.messages", "500000"),
             ("queue.buffering.max.kbytes", "262144"),
         ];
@@ -61,16 +55,6 @@ impl Environment {
             }
         }
         client
-    }
-
-    /// What the producer's configuration allows its transactions.
-    pub(crate) fn producer_limits(&self) -> Limits {
-        let client = self.producer_config();
-        let number = |name| client.get(name).and_then(|value| value.parse().ok());
-        Limits {
-            record_bytes: number("message.max.bytes").unwrap_or(MAX_RECORD_BYTES),
-            time: Duration::from_millis(number("transaction.timeout.ms").unwrap_or(10_000) as u64),
-        }
     }
 
     pub(crate) fn kafka_is_reachable(&self) -> bool {

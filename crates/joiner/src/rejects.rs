@@ -107,7 +107,7 @@ pub(crate) fn record<'r>(
         (headers::ERROR_CONNECTOR_NAME, connector),
         (headers::ERROR_STAGE, fault.reason.stage()),
         (headers::ERROR_CLASS_NAME, &class),
-        (headers::ERROR_MESSAGE, &fault.message),
+        (headers::ERROR_MESSAGE, shortened(&fault.message)),
         (headers::REASON, fault.reason.as_str()),
     ];
     let headers: OwnedHeaders = said
@@ -128,9 +128,28 @@ pub(crate) fn record<'r>(
     }
 }
 
+/// The longest message that is kept. Some quote what they complain about, and that may be the whole row.
+const MAX_MESSAGE_BYTES: usize = 1_024;
+
+fn shortened(message: &str) -> &str {
+    let end = (0..=MAX_MESSAGE_BYTES).rev().find(|end| message.is_char_boundary(*end));
+    message
+        .get(..end.unwrap_or_default())
+        .filter(|start| start.len() < message.len())
+        .unwrap_or(message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(shortened("short"), "short");
+        let long = "é".repeat(1_000);
+        assert_eq!(shortened(&long), "é".repeat(512));
+        assert_eq!(shortened(&format!("a{long}")).len(), 1_023);
+    }
 
     #[test]
     fn a_reject_is_the_row_as_it_came_and_says_why() {

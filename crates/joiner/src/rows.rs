@@ -59,7 +59,7 @@ pub(crate) enum Reading {
     Faulty(Fault),
 }
 
-/// How large a row may be. Three of them and their trip_id once more make a joined row, which must fit in the 4 MiB
+/// How large a row may be, with its key. Three of them and their trip_id once more make a joined row, which must fit in the 4 MiB
 /// that the outputs and the changelog take.
 const MAX_ROW_BYTES: usize = 1_000_000;
 
@@ -74,8 +74,9 @@ pub(crate) fn read(
         let message = "the row has no value (a tombstone)".to_owned();
         return Reading::Faulty(Fault { reason: Reason::Tombstone, message });
     };
-    if value.len() > MAX_ROW_BYTES {
-        let message = format!("the row has {} bytes, more than {MAX_ROW_BYTES}", value.len());
+    let bytes = value.len() + incoming.key.map_or(0, <[u8]>::len);
+    if bytes > MAX_ROW_BYTES {
+        let message = format!("key and value have {bytes} bytes, more than {MAX_ROW_BYTES}");
         return Reading::Faulty(Fault { reason: Reason::TooLarge, message });
     }
     let row = match schemas.row(side, value) {

@@ -110,7 +110,8 @@ pub(crate) struct Session<'e> {
     committing: Option<Receipt>,
     /// Commits of this session.
     commits: u64,
-    last_pass: Instant,
+    /// When the partitions were looked at for rows last.
+    last_reading: Instant,
     last_row: Instant,
     silence: Silence,
 }
@@ -121,8 +122,8 @@ impl<'e> Session<'e> {
         let id = &env.transactional_id;
         let producer = TransactionalProducer::new(&env.producer_config(), id, PRODUCER_TIMEOUT)
             .map_err(kafka_error("making a producer"))?;
-        let limits = env.producer_limits();
-        let transactions = Transactions::new(producer, limits, env.ctx.shutdown.clone())?;
+        let time_limit = env.config.transaction_timeout();
+        let transactions = Transactions::new(producer, time_limit, env.ctx.shutdown.clone())?;
         let section = &env.config.joiner;
         let group = Group::join(&env.config.kafka, section, &env.topology)
             .map_err(kafka_error("joining the consumer group"))?;
@@ -148,7 +149,7 @@ impl<'e> Session<'e> {
             work,
             committing: None,
             commits: 0,
-            last_pass: now,
+            last_reading: now,
             last_row: now,
             silence: Silence::new(env),
         })
@@ -179,24 +180,22 @@ impl<'e> Session<'e> {
             if self.env.ctx.shutdown.requested() {
                 return self.commit_and_wait();
             }
-            let now = self.mind_the_gap();
             let section = &self.env.config.joiner;
             let (interval, max_rows) = (section.commit_interval, section.max_transaction_rows);
+            let is_full = self.work.transactions.is_full(max_rows);
+            let now = self.mind_the_gap(is_full);
             let mut read = 0;
-            if self.work.transactions.is_full(max_rows) {
-                self.work.restart_idle(None, now);
-                Silence::excuse(&mut self.feeds);
-            } else {
+            if !is_full {
                 for index in 0..self.feeds.len() {
-                    read += self.read(index, now)?;
+                    read += self.read(index, now);
                 }
             }
             self.silence.look(&mut self.feeds, self.env)?;
-            self.work.advance(wall_time())?;
+            self.work.advance(wall_time());
             if self.work.transactions.is_due(interval, max_rows) {
-                self.commit()?;
+                self.commit();
             }
-            self.work.transactions.hand_over();
+            self.work.transactions.hand_over_if_idle();
             self.wait_for_the_others();
             rest = self.rest(read);
         }
@@ -302,11 +301,17 @@ impl<'e> Session<'e> {
         self.group.unassign().map_err(kafka_error("giving partitions back"))
     }
 
-    /// Restarts idle times where nothing *could* come: Kafka is away, or this thread stood still.
-    fn mind_the_gap(&mut self) -> WallTime {
+    /// Restarts idle times where nothing *could* come: Kafka is away, or this thread stood still, or it waits for what it
+    /// has written.
+    fn mind_the_gap(&mut self, waits: bool) -> WallTime {
         let now = wall_time();
-        let stood_still = self.last_pass.elapsed() > self.env.config.joiner.idle / 2;
-        self.last_pass = Instant::now();
+        let stood_still = self.last_reading.elapsed() > self.env.config.joiner.idle / 2;
+        if !waits {
+            self.last_reading = Instant::now();
+        }
+        if stood_still {
+            Silence::excuse(&mut self.feeds);
+        }
         if stood_still || !self.env.kafka_is_reachable() {
             self.work.restart_idle(None, now);
         }
@@ -314,28 +319,28 @@ impl<'e> Session<'e> {
     }
 
     /// One turn of one partition; how many records were read.
-    fn read(&mut self, index: usize, now: WallTime) -> Result<usize, SessionError> {
+    fn read(&mut self, index: usize, now: WallTime) -> usize {
         let feed = &mut self.feeds[index];
         if feed.ahead {
             self.work.paused(feed.source, now);
-            return Ok(0);
+            return 0;
         }
         if let Some((message, id)) = feed.held.take() {
             let missing = match self.env.schemas.answer(id) {
                 Answer::Pending => {
                     self.work.restart_idle(Some(feed.source.task(self.env.topology.tasks())), now);
                     feed.held = Some((message, id));
-                    return Ok(0);
+                    return 0;
                 }
                 Answer::Known => None,
                 Answer::Missing => Some(id),
             };
             let offset = rdkafka::Message::offset(&message);
-            match self.work.process(feed.source, &Incoming::from(&message), missing, now)? {
+            match self.work.process(feed.source, &Incoming::from(&message), missing, now) {
                 Step::Done => feed.done(offset),
                 Step::NeedsSchema(id) => {
                     feed.held = Some((message, id));
-                    return Ok(0);
+                    return 0;
                 }
             }
             self.work.transactions.count_row();
@@ -347,7 +352,7 @@ impl<'e> Session<'e> {
                 Some(Ok(message)) => {
                     let incoming = Incoming::from(&message);
                     let offset = incoming.offset;
-                    match self.work.process(feed.source, &incoming, None, now)? {
+                    match self.work.process(feed.source, &incoming, None, now) {
                         Step::Done => feed.done(offset),
                         Step::NeedsSchema(id) => {
                             debug!(schema = %id, topic = feed.topic, "a row waits for its schema");
@@ -360,7 +365,7 @@ impl<'e> Session<'e> {
                     at_end = false;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
-                    self.work.end(feed.source, now)?;
+                    self.work.end(feed.source, now);
                     at_end = true;
                 }
                 Some(Err(error)) => {
@@ -375,7 +380,7 @@ impl<'e> Session<'e> {
         } else if read > 0 {
             feed.pulse.rows(Instant::now());
         }
-        Ok(read)
+        read
     }
 
     /// Rule 11: a partition that is far ahead of its task's watermark is left alone for a while.
@@ -399,14 +404,14 @@ impl<'e> Session<'e> {
     }
 
     /// Asks for a commit of the open transaction, if there is one: marks, changelog and offsets go with it.
-    fn commit(&mut self) -> Result<(), SessionError> {
+    fn commit(&mut self) {
         if !self.work.transactions.is_open() {
-            return Ok(());
+            return;
         }
         let asked = Instant::now();
-        self.work.advance(wall_time())?;
-        self.work.tell_marks()?;
-        let obsolete = self.write_changelog()?;
+        self.work.advance(wall_time());
+        self.work.tell_marks();
+        let obsolete = self.write_changelog();
         let membership =
             self.membership.as_ref().expect("what is written belongs to an assignment");
         self.work.transactions.commit(offsets(&self.feeds), Arc::clone(membership));
@@ -421,13 +426,12 @@ impl<'e> Session<'e> {
         let tally = std::mem::take(&mut self.work.tally);
         let balance = self.work.balance();
         self.committing = Some(Receipt { asked, tally, balance, read, obsolete });
-        Ok(())
     }
 
     /// Commits what there is, and returns when Kafka has it.
     fn commit_and_wait(&mut self) -> Result<(), SessionError> {
         self.settle()?;
-        self.commit()?;
+        self.commit();
         self.settle()
     }
 
@@ -457,7 +461,7 @@ impl<'e> Session<'e> {
     }
 
     /// Appends what changed in the tasks. Where that is all there is, what lies before the given ends is obsolete.
-    fn write_changelog(&mut self) -> Result<Vec<(Partition, i64)>, SessionError> {
+    fn write_changelog(&mut self) -> Vec<(Partition, i64)> {
         let mut obsolete = Vec::new();
         let topic = &self.env.topology.changelog.name;
         for task in self.work.tasks.iter_mut().flatten().filter(|task| task.touched) {
@@ -466,16 +470,16 @@ impl<'e> Session<'e> {
             if task.changelog.snapshot_is_due(&task.join) {
                 let partition = task.join.layout().task();
                 let end = self.group.end_of(topic, partition, END_TIMEOUT);
-                task.changelog.snapshot(&mut task.join, transactions)?;
+                task.changelog.snapshot(&mut task.join, transactions);
                 match end {
                     Ok(end) => obsolete.push((partition, end)),
                     Err(error) => debug!(%error, partition, "the changelog is not shortened"),
                 }
             } else {
-                task.changelog.delta(&mut task.join, transactions)?;
+                task.changelog.delta(&mut task.join, transactions);
             }
         }
-        Ok(obsolete)
+        obsolete
     }
 }
 

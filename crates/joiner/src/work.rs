@@ -6,7 +6,6 @@ use avro_schemas::SchemaId;
 use join::{Decision, Fate, Mark, Task, WallTime};
 use kafka::headers::Origin as Place;
 use kafka::partitioner::partition_for;
-use kafka::transaction::TransactionError;
 use models::{EventTime, Partition, Side};
 
 use crate::changelog::{Restored, Writer};
@@ -100,7 +99,7 @@ impl Work<'_> {
         incoming: &Incoming<'_>,
         missing: Option<SchemaId>,
         now: WallTime,
-    ) -> Result<Step, TransactionError> {
+    ) -> Step {
         match source {
             Source::Input(side, _) => self.input(source, side, incoming, missing, now),
             Source::Repartition(_) => match repartition::read(incoming) {
@@ -110,8 +109,8 @@ impl Work<'_> {
                 Forwarded::Marks(marks) => self.marks(source, &marks, now),
                 Forwarded::Stray(fault) => {
                     let place = repartition::place_of(incoming);
-                    self.reject(None, incoming, &place, &fault)?;
-                    Ok(Step::Done)
+                    self.reject(None, incoming, &place, &fault);
+                    Step::Done
                 }
             },
         }
@@ -125,15 +124,15 @@ impl Work<'_> {
         incoming: &Incoming<'_>,
         missing: Option<SchemaId>,
         now: WallTime,
-    ) -> Result<Step, TransactionError> {
+    ) -> Step {
         let origin = join::Origin { partition: incoming.partition, offset: incoming.offset };
         let row = match self.read(side, origin, incoming, missing) {
             Ok(Ok(row)) => row,
             Ok(Err(fault)) => {
-                self.reject(Some(side), incoming, &repartition::place_of(incoming), &fault)?;
-                return Ok(Step::Done);
+                self.reject(Some(side), incoming, &repartition::place_of(incoming), &fault);
+                return Step::Done;
             }
-            Err(id) => return Ok(Step::NeedsSchema(id)),
+            Err(id) => return Step::NeedsSchema(id),
         };
         let tasks = self.topology.tasks();
         let home = partition_for(row.trip_id.as_str().as_bytes(), tasks);
@@ -144,11 +143,14 @@ impl Work<'_> {
             self.count(side, fate);
         } else if task.join.pass_on(row, now, &mut self.decisions).is_some() {
             self.tally.forwarded[side.index()] += 1;
-            let record = repartition::forward(&self.topology.repartition, home, side, incoming);
-            self.transactions.send(record)?;
+            let record =
+                |incoming| repartition::forward(&self.topology.repartition, home, side, incoming);
+            // The join has no use for headers, and only they can be too large.
+            let rest = Incoming { headers: None, ..*incoming };
+            self.transactions.send_or(record(incoming), record(&rest));
         }
-        self.write_decisions(Some((side, incoming, None)))?;
-        Ok(Step::Done)
+        self.write_decisions(Some((side, incoming, None)));
+        Step::Done
     }
 
     /// A row that has come home through the repartition topic.
@@ -160,40 +162,35 @@ impl Work<'_> {
         incoming: &Incoming<'_>,
         missing: Option<SchemaId>,
         now: WallTime,
-    ) -> Result<Step, TransactionError> {
+    ) -> Step {
         let row = match self.read(side, repartition::join_origin(place), incoming, missing) {
             Ok(Ok(row)) => row,
             Ok(Err(fault)) => {
                 self.tally.arrived += 1;
-                self.reject(Some(side), incoming, place, &fault)?;
-                return Ok(Step::Done);
+                self.reject(Some(side), incoming, place, &fault);
+                return Step::Done;
             }
-            Err(id) => return Ok(Step::NeedsSchema(id)),
+            Err(id) => return Step::NeedsSchema(id),
         };
         self.tally.arrived += 1;
         let task = own_task(&mut self.tasks, source.task(self.topology.tasks()));
         let fate = task.join.on_forwarded_row(row, now, &mut self.decisions);
         self.count(side, fate);
-        self.write_decisions(Some((side, incoming, Some(place))))?;
-        Ok(Step::Done)
+        self.write_decisions(Some((side, incoming, Some(place))));
+        Step::Done
     }
 
-    fn marks(
-        &mut self,
-        source: Source,
-        marks: &[SourceMark],
-        now: WallTime,
-    ) -> Result<Step, TransactionError> {
+    fn marks(&mut self, source: Source, marks: &[SourceMark], now: WallTime) -> Step {
         let task = own_task(&mut self.tasks, source.task(self.topology.tasks()));
         for &SourceMark { task: of, mark } in marks {
             task.join.on_watermark(of, mark, now, &mut self.decisions);
         }
-        self.write_decisions(None)?;
-        Ok(Step::Done)
+        self.write_decisions(None);
+        Step::Done
     }
 
     /// The partition is read to its end.
-    pub(crate) fn end(&mut self, source: Source, now: WallTime) -> Result<(), TransactionError> {
+    pub(crate) fn end(&mut self, source: Source, now: WallTime) {
         let task = source.task(self.topology.tasks());
         let join = &mut own_task(&mut self.tasks, task).join;
         match source {
@@ -202,20 +199,19 @@ impl Work<'_> {
             }
             Source::Repartition(_) => join.on_end_of_repartition(now, &mut self.decisions),
         }
-        self.write_decisions(None)
+        self.write_decisions(None);
     }
 
     /// Time has passed for all tasks. Says whether there is something to commit that no row has brought.
-    pub(crate) fn advance(&mut self, now: WallTime) -> Result<(), TransactionError> {
+    pub(crate) fn advance(&mut self, now: WallTime) {
         for task in self.tasks.iter_mut().flatten() {
             task.join.advance(now, &mut self.decisions);
             task.touched |= !self.decisions.is_empty();
         }
-        self.write_decisions(None)?;
+        self.write_decisions(None);
         if self.marks_are_due() {
             self.transactions.open();
         }
-        Ok(())
     }
 
     fn marks_are_due(&self) -> bool {
@@ -224,9 +220,9 @@ impl Work<'_> {
     }
 
     /// Tells every task how far ours have come, behind the rows that were forwarded in this transaction.
-    pub(crate) fn tell_marks(&mut self) -> Result<(), TransactionError> {
+    pub(crate) fn tell_marks(&mut self) {
         if !self.marks_are_due() {
-            return Ok(());
+            return;
         }
         let now = Instant::now();
         let mut marks = Vec::new();
@@ -240,9 +236,8 @@ impl Work<'_> {
         let value = repartition::marks_value(&marks);
         for home in 0..self.topology.tasks() {
             let record = repartition::marks_record(&self.topology.repartition, home, &value);
-            self.transactions.send(record)?;
+            self.transactions.send(record);
         }
-        Ok(())
     }
 
     /// Whether every row that the tasks know of has one fate or is open.
@@ -300,24 +295,21 @@ impl Work<'_> {
 
     /// Writes what was decided. A rejected row is always the one that was just read: `current`, with the place
     /// where it was first read if it was forwarded.
-    fn write_decisions(
-        &mut self,
-        current: Option<(Side, &Incoming<'_>, Option<&Place>)>,
-    ) -> Result<(), TransactionError> {
+    fn write_decisions(&mut self, current: Option<(Side, &Incoming<'_>, Option<&Place>)>) {
         if self.decisions.is_empty() {
-            return Ok(());
+            return;
         }
         let mut decisions = std::mem::take(&mut self.decisions);
         for decision in decisions.drain(..) {
             match decision {
                 Decision::Joined(joined) => {
                     self.tally.joined += 1;
-                    self.outputs.joined(joined, |record| self.transactions.send(record))?;
+                    self.outputs.joined(joined, |record| self.transactions.send(record));
                 }
                 Decision::Unmatched(unmatched) => {
                     let rows = unmatched.payloads.iter().flatten().count();
                     self.tally.unmatched(unmatched.reason, rows);
-                    self.outputs.unmatched(unmatched, |record| self.transactions.send(record))?;
+                    self.outputs.unmatched(unmatched, |record| self.transactions.send(record));
                 }
                 Decision::Rejected(rejected) => {
                     let (side, incoming, place) =
@@ -325,12 +317,11 @@ impl Work<'_> {
                     let fault = Fault::from(rejected.reason);
                     let here = || repartition::place_of(incoming);
                     let place = place.cloned().unwrap_or_else(here);
-                    self.reject(Some(side), incoming, &place, &fault)?;
+                    self.reject(Some(side), incoming, &place, &fault);
                 }
             }
         }
         self.decisions = decisions;
-        Ok(())
     }
 
     fn reject(
@@ -339,19 +330,14 @@ impl Work<'_> {
         incoming: &Incoming<'_>,
         place: &Place,
         fault: &Fault,
-    ) -> Result<(), TransactionError> {
+    ) {
         self.tally.reject(side, fault.reason);
         let (rejects, connector) = (&self.topology.rejects, self.connector);
         let times = self.reject_times;
         let record =
             |incoming| times.allowed(rejects::record(rejects, connector, incoming, place, fault));
-        match self.transactions.send(record(incoming)) {
-            Err(error) if error.is_too_large() => {
-                let rest = rejects::without_content(incoming);
-                self.transactions.send(record(&rest))
-            }
-            sent => sent,
-        }
+        let rest = rejects::without_content(incoming);
+        self.transactions.send_or(record(incoming), record(&rest));
     }
 }
 

@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Headers, OwnedHeaders};
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -44,6 +44,11 @@ impl TransactionError {
     pub fn is_fenced(&self) -> bool {
         let code = self.source.rdkafka_error_code();
         matches!(code, Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch))
+    }
+
+    /// Whether nobody knows yet if the transaction is committed.
+    pub fn is_undecided_commit(&self) -> bool {
+        self.step == COMMIT && self.remedy == Remedy::Retry
     }
 
     /// Whether a record was refused before it was sent, because it is larger than `message.max.bytes`. The
@@ -88,30 +93,13 @@ pub struct Record<'a> {
     pub headers: Option<OwnedHeaders>,
 }
 
-impl Record<'_> {
-    /// What counts for `message.max.bytes`: key, value and headers as they are written.
-    pub fn size_bytes(&self) -> usize {
-        let headers = self.headers.iter().flat_map(Headers::iter).map(|header| {
-            let value = header.value.map_or(0, <[u8]>::len);
-            varint_bytes(header.key.len()) + header.key.len() + varint_bytes(value) + value
-        });
-        let parts = [self.key, self.value].into_iter().flatten().map(<[u8]>::len);
-        parts.sum::<usize>() + headers.sum::<usize>()
-    }
-}
-
-/// Bytes of a length as Kafka writes it in a record: zigzag, seven bits a byte.
-const fn varint_bytes(length: usize) -> usize {
-    let bits = usize::BITS - (length << 1).leading_zeros();
-    if bits == 0 { 1 } else { bits.div_ceil(7) as usize }
-}
-
 /// A producer that writes in transactions.
 pub struct TransactionalProducer {
     producer: BaseProducer<LogContext>,
     timeout: Duration,
 }
 
+const COMMIT: &str = "commit the transaction";
 /// How long a poll may wait for room in librdkafka's queue.
 const POLL: Duration = Duration::from_millis(1);
 /// How often it is looked whether all records have arrived. A poll would not do: with less than a millisecond left to
@@ -249,7 +237,7 @@ impl TransactionalProducer {
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
             self.look();
         }
-        done("commit the transaction", self.producer.commit_transaction(self.timeout))
+        done(COMMIT, self.producer.commit_transaction(self.timeout))
     }
 
     /// Aborts the transaction; what was written in it will not be seen by read_committed consumers.
@@ -299,28 +287,7 @@ fn done(step: &'static str, result: Result<(), KafkaError>) -> Result<(), Transa
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::message::Header;
-
     use super::*;
-
-    #[test]
-    fn a_record_is_as_large_as_what_is_written_of_it() {
-        assert_eq!(Record::default().size_bytes(), 0);
-        let long = vec![b'v'; 64];
-        let headers = OwnedHeaders::new()
-            .insert(Header { key: "name", value: Some(&long) })
-            .insert(Header { key: "none", value: None::<&[u8]> });
-        let record = Record {
-            key: Some(b"key"),
-            value: Some(b"value"),
-            headers: Some(headers),
-            ..Record::default()
-        };
-        assert_eq!(record.size_bytes(), 3 + 5 + (1 + 4 + 2 + 64) + (1 + 4 + 1));
-        for (length, bytes) in [(0, 1), (63, 1), (64, 2), (8191, 2), (8192, 3)] {
-            assert_eq!(varint_bytes(length), bytes, "{length}");
-        }
-    }
 
     #[test]
     fn errors_of_single_records_have_their_remedy() {

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
@@ -145,6 +145,8 @@ enum Measured {
     Producer(BenchProducerArgs),
     /// Load trips into fresh topics and measure the joiner until it has committed the last one
     Joiner(BenchJoinerArgs),
+    /// Send trips at a steady rate and measure how long each waits until its joined row can be read
+    Latency(BenchLatencyArgs),
     /// One after the other, in one table
     All(BenchAllArgs),
 }
@@ -232,9 +234,35 @@ struct BenchJoinerArgs {
     /// Leave out the pass-through
     #[arg(long)]
     no_limit: bool,
+    /// Spread the trips over this much event time up to now, as a backlog is: 6h, 10m
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    spread: Duration,
+    /// Also show how rate and memory went on, and draw memory over time into this file (SVG)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Leave out the first round, which is not measured: it lets a broker that has just started warm up
     #[arg(long)]
     cold: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts the program `joiner` that lies beside this one, on topics that are deleted at the end. The time is counted from when
+Kafka has acknowledged the last of a trip's three rows until a reader of committed records is given the joined one.
+
+Examples:
+  tripctl bench latency --seconds 60 --json latency.json
+  tripctl bench latency --rate 500 --set joiner.commit_interval=10ms")]
+struct BenchLatencyArgs {
+    /// Trips a second, three rows each
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// For how long
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -362,15 +390,32 @@ async fn run_bench(
             let report = bench::producer::run(settings, common, options, shutdown).await?;
             (report.to_text(), report.to_json(), json)
         }
-        Measured::Joiner(BenchJoinerArgs { trips, json, no_limit, cold }) => {
-            let options = bench::joiner::Options { trips, limit: !no_limit, warm_up: !cold };
+        Measured::Joiner(BenchJoinerArgs { trips, json, no_limit, spread, plot, cold }) => {
+            let options =
+                bench::joiner::Options { trips, spread, limit: !no_limit, warm_up: !cold };
             let report = bench::joiner::run(settings, common, options, shutdown).await?;
+            let mut text = report.to_text();
+            if let Some(path) = plot {
+                text = format!("{}\n{text}", report.progress.to_text());
+                write_file(&path, &report.progress.to_svg())?;
+            }
+            (text, report.to_json(), json)
+        }
+        Measured::Latency(BenchLatencyArgs { rate, seconds, json }) => {
+            let load =
+                bench::joiner::latency::Load { rate, duration: Duration::from_secs(seconds) };
+            let report = bench::joiner::latency::run(settings, common, load, shutdown).await?;
             (report.to_text(), report.to_json(), json)
         }
         Measured::All(BenchAllArgs { load, trips, json }) => {
             let options = load.options(true);
             let producer = bench::producer::run(settings, common, options, shutdown).await?;
-            let options = bench::joiner::Options { trips, limit: true, warm_up: true };
+            let options = bench::joiner::Options {
+                trips,
+                spread: Duration::ZERO,
+                limit: true,
+                warm_up: true,
+            };
             let joiner = bench::joiner::run(settings, common, options, shutdown).await?;
             let summary = bench::Summary { producer, joiner };
             (summary.to_text(), summary.to_json(), json)
@@ -378,10 +423,13 @@ async fn run_bench(
     };
     show(&text)?;
     if let Some(path) = json {
-        let figures = format!("{figures:#}\n");
-        std::fs::write(&path, figures).with_context(|| format!("writing {}", path.display()))?;
+        write_file(&path, &format!("{figures:#}\n"))?;
     }
     Ok(())
+}
+
+fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
 async fn run_demo(

@@ -8,6 +8,7 @@ mod decode;
 pub mod demo;
 mod metrics;
 mod names;
+mod plot;
 mod process;
 pub mod settings;
 pub mod tail;

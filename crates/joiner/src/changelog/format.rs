@@ -78,30 +78,25 @@ impl RecordWriter {
     }
 
     /// Appends a trip; gives a record to `full` when there is no room for it.
-    pub(super) fn trip<E>(
-        &mut self,
-        trip: &TripRef<'_, Payload>,
-        full: impl FnOnce(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.entries(trip.trip_id(), trip.entries(), full)
+    pub(super) fn trip(&mut self, trip: &TripRef<'_, Payload>, full: impl FnOnce(&[u8])) {
+        self.entries(trip.trip_id(), trip.entries(), full);
     }
 
-    fn entries<'p, E>(
+    fn entries<'p>(
         &mut self,
         trip_id: &TripId,
         entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>>,
-        full: impl FnOnce(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        full: impl FnOnce(&[u8]),
+    ) {
         let before = self.record.len();
         put_trip(&mut self.record, trip_id, entries);
         if self.record.len() > self.max_bytes && before > self.front.len() {
-            full(&self.record[..before])?;
+            full(&self.record[..before]);
             let front = self.front.len();
             // Makes the trip the first one of the next record.
             self.record.drain(front..before);
             self.record[RESETS] = u8::from(false);
         }
-        Ok(())
     }
 
     /// The last record. There is always one.
@@ -256,11 +251,7 @@ mod tests {
                 EntryState::Joined(span) => EntryRef::Joined(*span),
                 EntryState::Unmatched(span) => EntryRef::Unmatched(*span),
             });
-            let keep = |record: &[u8]| -> Result<(), ()> {
-                records.push(record.to_vec());
-                Ok(())
-            };
-            writer.entries(trip_id, entries, keep).expect("nothing fails");
+            writer.entries(trip_id, entries, |record| records.push(record.to_vec()));
         }
         records.push(writer.last().to_vec());
         records

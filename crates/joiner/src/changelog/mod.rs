@@ -4,7 +4,7 @@ mod format;
 mod restore;
 
 use join::{Task, TripRef};
-use kafka::transaction::{Record, TransactionError};
+use kafka::transaction::Record;
 use models::Partition;
 
 use crate::payload::Payload;
@@ -42,52 +42,36 @@ impl Writer {
     }
 
     /// Appends what changed since the last call to the transaction.
-    pub(crate) fn delta(
-        &mut self,
-        task: &mut Task<Payload>,
-        transactions: &mut Transactions,
-    ) -> Result<(), TransactionError> {
+    pub(crate) fn delta(&mut self, task: &mut Task<Payload>, transactions: &mut Transactions) {
         self.records.begin(&task.standing(), false);
-        let mut outcome = Ok(());
-        let drained = task.drain_delta(|trip| {
-            if outcome.is_ok() {
-                outcome = self.append(&trip, transactions);
-            }
-        });
+        let drained = task.drain_delta(|trip| self.append(&trip, transactions));
         drained.expect("the changelog is on");
-        outcome?;
-        self.finish(transactions)
+        self.finish(transactions);
     }
 
     /// Appends the whole state to the transaction; what was before it is of no use once that is committed.
-    pub(crate) fn snapshot(
-        &mut self,
-        task: &mut Task<Payload>,
-        transactions: &mut Transactions,
-    ) -> Result<(), TransactionError> {
+    pub(crate) fn snapshot(&mut self, task: &mut Task<Payload>, transactions: &mut Transactions) {
         self.written = 0;
         task.forget_delta();
         self.records.begin(&task.standing(), true);
-        task.trips().try_for_each(|trip| self.append(&trip, transactions))?;
-        self.finish(transactions)
+        for trip in task.trips() {
+            self.append(&trip, transactions);
+        }
+        self.finish(transactions);
     }
 
-    fn append(
-        &mut self,
-        trip: &TripRef<'_, Payload>,
-        transactions: &mut Transactions,
-    ) -> Result<(), TransactionError> {
+    fn append(&mut self, trip: &TripRef<'_, Payload>, transactions: &mut Transactions) {
         let Self { topic, partition, written, records } = self;
         records.trip(trip, |record| {
             *written += record.len();
-            transactions.send(changelog_record(topic, *partition, record))
-        })
+            transactions.send(changelog_record(topic, *partition, record));
+        });
     }
 
-    fn finish(&mut self, transactions: &mut Transactions) -> Result<(), TransactionError> {
+    fn finish(&mut self, transactions: &mut Transactions) {
         let record = self.records.last();
         self.written += record.len();
-        transactions.send(changelog_record(&self.topic, self.partition, record))
+        transactions.send(changelog_record(&self.topic, self.partition, record));
     }
 }
 

@@ -23,11 +23,22 @@ struct Outline {
     value: Option<usize>,
     timestamp_ms: Option<i64>,
     headers: Option<OwnedHeaders>,
+    /// To be written only if the record before it can't be.
+    instead: bool,
 }
 
 impl Chunk {
     /// Appends a copy of `record`.
     pub(super) fn push(&mut self, record: Record<'_>) {
+        self.append(record, false);
+    }
+
+    /// Appends a copy of a record that is to be written if the last one is too large.
+    pub(super) fn push_instead(&mut self, record: Record<'_>) {
+        self.append(record, true);
+    }
+
+    fn append(&mut self, record: Record<'_>, instead: bool) {
         let Record { topic, partition, key, value, timestamp_ms, headers } = record;
         let topic = self.topics.iter().position(|known| known == topic).unwrap_or_else(|| {
             self.topics.push(topic.to_owned());
@@ -37,7 +48,7 @@ impl Chunk {
             self.bytes.extend_from_slice(part);
         }
         let (key, value) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
-        self.records.push(Outline { topic, partition, key, value, timestamp_ms, headers });
+        self.records.push(Outline { topic, partition, key, value, timestamp_ms, headers, instead });
     }
 
     /// Bytes of keys and values.
@@ -49,10 +60,11 @@ impl Chunk {
         self.records.is_empty()
     }
 
-    /// Passes the records on in their order, up to the first that fails, and leaves the chunk empty.
+    /// Passes the records on in their order, up to the first that fails, and leaves the chunk empty. `with` is told
+    /// whether another record stands in for this one, and says whether it was taken; if not, that other one is passed on.
     pub(super) fn drain<E>(
         &mut self,
-        mut with: impl FnMut(Record<'_>) -> Result<(), E>,
+        mut with: impl FnMut(Record<'_>, bool) -> Result<bool, E>,
     ) -> Result<(), E> {
         let mut rest = &self.bytes[..];
         let mut take = |length: Option<usize>| {
@@ -62,18 +74,26 @@ impl Chunk {
                 part
             })
         };
-        let outcome = self.records.drain(..).try_for_each(|outline| {
-            let Outline { topic, partition, key, value, timestamp_ms, headers } = outline;
+        let mut taken = true;
+        let mut outcome = Ok(());
+        let mut records = self.records.drain(..).peekable();
+        while let Some(outline) = records.next() {
+            let Outline { topic, partition, key, value, timestamp_ms, headers, instead } = outline;
             let (key, value) = (take(key), take(value));
-            with(Record {
-                topic: &self.topics[topic],
-                partition,
-                key,
-                value,
-                timestamp_ms,
-                headers,
-            })
-        });
+            if instead && taken {
+                continue;
+            }
+            let stand_in = records.peek().is_some_and(|next| next.instead);
+            let topic = &self.topics[topic];
+            match with(Record { topic, partition, key, value, timestamp_ms, headers }, stand_in) {
+                Ok(was_taken) => taken = was_taken,
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        drop(records);
         self.bytes.clear();
         outcome
     }
@@ -87,11 +107,11 @@ mod tests {
 
     fn read(chunk: &mut Chunk) -> Vec<String> {
         let mut read = Vec::new();
-        let all = chunk.drain(|record| {
+        let all = chunk.drain(|record, _| {
             let headers = record.headers.map_or(0, |headers| headers.count());
             let Record { topic, partition, key, value, timestamp_ms, .. } = record;
             read.push(format!("{topic}/{partition} {key:?} {value:?} {timestamp_ms:?} {headers}"));
-            Ok::<_, ()>(())
+            Ok::<_, ()>(true)
         });
         all.expect("no record fails");
         read
@@ -130,15 +150,38 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_for_a_record_is_passed_on_only_if_that_is_not_taken() {
+        let mut chunk = Chunk::default();
+        for partition in [10, 20] {
+            chunk.push(Record {
+                topic: "x",
+                partition,
+                value: Some(b"large"),
+                ..Record::default()
+            });
+            let rest = Record { topic: "x", partition: partition + 1, ..Record::default() };
+            chunk.push_instead(rest);
+        }
+        chunk.push(Record { topic: "x", partition: 30, ..Record::default() });
+        let mut passed = Vec::new();
+        let outcome = chunk.drain(|record, stand_in| {
+            assert_eq!(stand_in, [10, 20].contains(&record.partition));
+            passed.push(record.partition);
+            Ok::<_, ()>(record.partition != 20)
+        });
+        assert_eq!((outcome, passed), (Ok(()), vec![10, 20, 21, 30]));
+    }
+
+    #[test]
     fn nothing_behind_a_record_that_fails_is_passed_on() {
         let mut chunk = Chunk::default();
         for partition in 0..3 {
             chunk.push(Record { topic: "x", partition, ..Record::default() });
         }
         let mut passed = Vec::new();
-        let outcome = chunk.drain(|record| {
+        let outcome = chunk.drain(|record, _| {
             passed.push(record.partition);
-            if record.partition == 1 { Err("refused") } else { Ok(()) }
+            if record.partition == 1 { Err("refused") } else { Ok(true) }
         });
         assert_eq!((outcome, passed), (Err("refused"), vec![0, 1]));
         assert!(chunk.is_empty());

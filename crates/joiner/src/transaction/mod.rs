@@ -8,15 +8,13 @@ mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kafka::transaction::{Record, Remedy, TransactionError, TransactionalProducer};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
 use service::Shutdown;
 use tracing::warn;
 
@@ -28,15 +26,6 @@ const CHUNK_BYTES: usize = 128 * 1024;
 /// How many chunks may wait for the writer before nothing more is read.
 const MAX_WAITING: usize = 64;
 
-/// What bounds a producer's transactions.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// `message.max.bytes`: how large a record may be.
-    pub(crate) record_bytes: usize,
-    /// `transaction.timeout.ms`: how long a transaction may be open.
-    pub(crate) time: Duration,
-}
-
 /// A producer with at most one transaction that is filled, and one before it that is committed.
 pub(crate) struct Transactions {
     /// None once the transactions are given up.
@@ -44,7 +33,6 @@ pub(crate) struct Transactions {
     reports: Receiver<Report>,
     thread: Option<JoinHandle<()>>,
     given_up: Arc<AtomicBool>,
-    record_bytes: usize,
     /// What is handed over next, and empty ones.
     chunk: Chunk,
     spare: Vec<Chunk>,
@@ -57,10 +45,11 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    /// Takes over the producer's transactional id: whatever an earlier owner left open is aborted.
+    /// Takes over the producer's transactional id: whatever an earlier owner left open is aborted. The broker aborts a
+    /// transaction by itself that is open for longer than `time_limit` (`transaction.timeout.ms`).
     pub(crate) fn new(
         producer: TransactionalProducer,
-        limits: Limits,
+        time_limit: Duration,
         shutdown: Shutdown,
     ) -> Result<Self, TransactionError> {
         loop {
@@ -78,7 +67,7 @@ impl Transactions {
             producer,
             orders: to_obey,
             reports: to_report,
-            time_limit: limits.time,
+            time_limit,
             shutdown,
             given_up: Arc::clone(&given_up),
         };
@@ -90,7 +79,6 @@ impl Transactions {
             reports,
             thread: Some(thread),
             given_up,
-            record_bytes: limits.record_bytes,
             chunk: Chunk::default(),
             spare: Vec::new(),
             waiting: 0,
@@ -132,28 +120,33 @@ impl Transactions {
         }
     }
 
-    /// Writes a record.
-    ///
-    /// # Errors
-    ///
-    /// Only if it is too large. Whatever else can happen to it, [`look`](Self::look) tells.
-    pub(crate) fn send(&mut self, record: Record<'_>) -> Result<(), TransactionError> {
-        // What librdkafka would refuse must be known now, not when it is written.
-        if record.size_bytes() > self.record_bytes {
-            let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
-            let (step, remedy) = ("write a record", Remedy::Abort);
-            return Err(TransactionError { step, remedy, source });
-        }
+    /// Writes a record. What becomes of it, [`look`](Self::look) tells.
+    pub(crate) fn send(&mut self, record: Record<'_>) {
         self.open();
         self.chunk.push(record);
         if self.chunk.size() >= CHUNK_BYTES {
             self.hand_over();
         }
-        Ok(())
     }
 
-    /// Hands over what was written, so that it is on its way while more is read.
-    pub(crate) fn hand_over(&mut self) {
+    /// Writes a record, or `rest` if it is too large: that is found out only by librdkafka, when it is written.
+    pub(crate) fn send_or(&mut self, record: Record<'_>, rest: Record<'_>) {
+        self.open();
+        self.chunk.push(record);
+        self.chunk.push_instead(rest);
+        if self.chunk.size() >= CHUNK_BYTES {
+            self.hand_over();
+        }
+    }
+
+    /// Hands over what was written, if the writer has nothing to do, so that it is on its way while more is read.
+    pub(crate) fn hand_over_if_idle(&mut self) {
+        if self.waiting == 0 && !self.committing {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
         if !self.chunk.is_empty() {
             let empty = self.spare.pop().unwrap_or_default();
             let chunk = std::mem::replace(&mut self.chunk, empty);
@@ -185,10 +178,13 @@ impl Transactions {
     /// What failed. The transactions are then of no use any more.
     pub(crate) fn look(&mut self) -> Result<bool, TransactionError> {
         let mut committed = false;
-        while let Ok(report) = self.reports.try_recv() {
-            committed |= self.note(report)?;
+        loop {
+            match self.reports.try_recv() {
+                Ok(report) => committed |= self.note(report)?,
+                Err(TryRecvError::Empty) => return Ok(committed),
+                Err(TryRecvError::Disconnected) => panic!("the writer has ended without a reason"),
+            }
         }
-        Ok(committed)
     }
 
     /// As [`look`](Self::look), but waits until no commit is under way.

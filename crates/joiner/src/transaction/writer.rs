@@ -70,7 +70,10 @@ impl Writer {
         {
             warn!(%error, "a record of the transaction was not delivered");
         }
+        // librdkafka refuses to abort while a commit is undecided. Who takes the transactional id over decides it.
+        let undecided = failed.as_ref().is_some_and(TransactionError::is_undecided_commit);
         if begun.is_some()
+            && !undecided
             && let Err(error) = self.producer.abort()
         {
             debug!(%error, "the open transaction is left to its time-out");
@@ -87,7 +90,11 @@ impl Writer {
         let since = *begun.get_or_insert_with(Instant::now);
         match order {
             Order::Write(mut chunk) => {
-                chunk.drain(|record| self.producer.send(record))?;
+                chunk.drain(|record, stand_in| match self.producer.send(record) {
+                    Ok(()) => Ok(true),
+                    Err(error) if stand_in && error.is_too_large() => Ok(false),
+                    Err(error) => Err(error),
+                })?;
                 Ok(Report::Written(chunk))
             }
             Order::Commit { offsets, group } => {

@@ -33,7 +33,7 @@ use crate::publisher::capacity::{Capacity, Room};
 use crate::wishes::NDJSON;
 use failure::Failure;
 use rows::Rows;
-use writer::{Answer, Job};
+use writer::{Answer, Done, Job};
 
 /// How much longer than a request may take its writer may be busy with others.
 const GRACE: Duration = Duration::from_secs(5);
@@ -132,11 +132,13 @@ impl Atomic {
                 let mut rows = Rows::new(publisher, command.records());
                 let json = command.draw(source(entry), publisher, Some(&mut rows)).await?;
                 let done = self.wait(writer, rows, Some((running, entry)), room).await?;
-                if done == Some(entry) {
-                    self.metrics.keyed("new");
-                    return Ok(answer(&command, json));
+                match done.expect("it has a key") {
+                    Done::Now => {
+                        self.metrics.keyed("new");
+                        return Ok(answer(&command, json));
+                    }
+                    Done::Before(entry) => entry,
                 }
-                done.expect("a request with a key has an entry when it is done")
             }
         };
         // Another process was first.

@@ -38,8 +38,18 @@ pub(crate) struct Job {
     pub(crate) room: Room,
 }
 
-/// The entry of the request's key, if it has one: its own, or that of the request which was done before.
-pub(crate) type Answer = Result<Option<Entry>, Failure>;
+/// What became of a request with a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Done {
+    /// It was written for this request.
+    Now,
+    /// It was done before, by the request of this entry. Two processes that begin at the same moment make equal entries,
+    /// so the entry alone doesn't tell whose it is.
+    Before(Entry),
+}
+
+/// What became of a request; of one without a key there is nothing more to say than that it was written.
+pub(crate) type Answer = Result<Option<Done>, Failure>;
 
 /// A job on this side of the channel.
 struct Waiting {
@@ -240,7 +250,12 @@ impl Writer {
         for mut waiting in std::mem::take(&mut self.waiting) {
             let done = waiting.key().and_then(|key| keys.done(key, now));
             match done {
-                Some(entry) => waiting.finish(Ok(Some(entry))),
+                Some(entry) => {
+                    let own = waiting.once.as_ref().is_some_and(|(_, own)| *own == entry);
+                    let done =
+                        if waiting.in_doubt && own { Done::Now } else { Done::Before(entry) };
+                    waiting.finish(Ok(Some(done)));
+                }
                 None if waiting.wants_nothing() => {}
                 None => {
                     waiting.in_doubt = false;
@@ -305,8 +320,8 @@ impl Writer {
                 self.losses = 0;
                 for waiting in group {
                     self.metrics.delivered(waiting.rows.by_side());
-                    let entry = waiting.once.as_ref().map(|(_, entry)| *entry);
-                    waiting.finish(Ok(entry));
+                    let done = waiting.once.as_ref().map(|_| Done::Now);
+                    waiting.finish(Ok(done));
                 }
             }
             Verdict::Aborted { reason, timed_out: false } if group.len() == 1 => {

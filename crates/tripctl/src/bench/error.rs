@@ -61,6 +61,16 @@ pub enum BenchError {
         /// Rows there are.
         all: u64,
     },
+    /// Trips that were sent are not joined.
+    #[error("{joined} of {trips} trips were joined, and no more for {after:?}")]
+    NotJoined {
+        /// Trips whose joined row was read.
+        joined: usize,
+        /// Trips there are.
+        trips: usize,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The API answered something else.
     #[error("the API did not answer what it was asked for: {what}")]
     Answer {

@@ -85,15 +85,17 @@ impl<'a> Writer<'a> {
         Ok(Self { producer, shutdown })
     }
 
-    /// Enqueues a row; waits while the queue is full.
+    /// Enqueues a row that happened at `timestamp_ms` (since the Unix epoch), or now; waits while the queue is full.
     pub(super) fn write(
         &self,
         topic: &str,
         partition: Partition,
         key: &[u8],
         value: &[u8],
+        timestamp_ms: Option<i64>,
     ) -> Result<(), BenchError> {
         let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(value);
+        record.timestamp = timestamp_ms;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),

@@ -18,10 +18,18 @@ impl Usage {
     /// Of the process with this id, or of `self`.
     pub(crate) fn of(process: &str) -> Self {
         let read = |file| fs::read_to_string(format!("/proc/{process}/{file}")).ok();
+        let status = read("status");
+        let status = status.as_deref();
         Self {
-            peak_memory_bytes: read("status").as_deref().and_then(peak_memory_bytes),
+            peak_memory_bytes: status.and_then(|status| memory_bytes(status, "VmHWM:")),
             cpu_s: read("stat").as_deref().and_then(cpu).map(|time| time.as_secs_f64()),
         }
+    }
+
+    /// Memory that is resident in this process now, in bytes.
+    pub(crate) fn resident_bytes(process: &str) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        memory_bytes(&status, "VmRSS:")
     }
 
     /// The time used since `earlier`; the peak is that of the whole life.
@@ -31,9 +39,9 @@ impl Usage {
     }
 }
 
-/// `VmHWM` of proc_pid_status(5).
-fn peak_memory_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// A line of proc_pid_status(5): `VmHWM:`, the peak, or `VmRSS:`, now.
+fn memory_bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -52,10 +60,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn peak_memory_is_in_bytes() {
+    fn memory_is_in_bytes() {
         let status = "Name:\tjoiner\nVmPeak:\t  999999 kB\nVmHWM:\t  183500 kB\nVmRSS:\t 1 kB\n";
-        assert_eq!(peak_memory_bytes(status), Some(183_500 * 1024));
-        assert_eq!(peak_memory_bytes("Name:\tjoiner\n"), None);
+        assert_eq!(memory_bytes(status, "VmHWM:"), Some(183_500 * 1024));
+        assert_eq!(memory_bytes(status, "VmRSS:"), Some(1024));
+        assert_eq!(memory_bytes("Name:\tjoiner\n", "VmHWM:"), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) fn run(
             producer.send_offsets(&offsets(&next, &topics)?, &membership(&consumer))?;
             producer.commit()?;
             open_since = None;
-            samples.push(Sample { at: started.elapsed(), trips: rows / 3 });
+            samples.push(Sample { at: started.elapsed(), trips: rows / 3, resident: None });
             continue;
         }
         match consumer.poll(POLL) {

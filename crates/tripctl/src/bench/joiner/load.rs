@@ -13,13 +13,13 @@ use crate::bench::BenchError;
 use crate::bench::rows::{Encoders, SchemaIds, Writer};
 
 /// Always the same trips.
-const SEED: u64 = 42;
+pub(super) const SEED: u64 = 42;
 /// How many trips are written between two looks at what Kafka said.
 const TURN: u64 = 256;
 /// Nobody waits for a single row.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// Writes the plan's trips, all over now. Returns when Kafka has acknowledged them. Blocks.
+/// Writes the plan's trips, the last of them over now. Returns when Kafka has acknowledged them. Blocks.
 pub(super) fn load(
     plan: &Plan,
     ids: SchemaIds,
@@ -33,12 +33,23 @@ pub(super) fn load(
     let inputs = plan.settings.topics.inputs();
     let partitions = inputs.map(|topic| counts[&topic.name]);
     let mut values: [Vec<u8>; 3] = Default::default();
+    let now_ms = completion.timestamp_millis();
+    let spread_ms = plan.spread.as_millis() as f64;
     for index in 0..plan.trips {
+        // The last one is over now.
+        let age = spread_ms * (plan.trips - 1 - index) as f64 / plan.trips as f64;
+        let timestamp_ms = now_ms - age as i64;
         let rows = generator.complete_trip(index, completion);
         encoders.encode(&rows, &mut values)?;
         let key = rows.trip_id.as_bytes();
         for ((topic, value), partitions) in inputs.iter().zip(&values).zip(partitions) {
-            writer.write(&topic.name, partition_for(key, partitions), key, value)?;
+            writer.write(
+                &topic.name,
+                partition_for(key, partitions),
+                key,
+                value,
+                Some(timestamp_ms),
+            )?;
         }
         if index % TURN == 0 {
             writer.look(Duration::ZERO)?;

@@ -11,6 +11,8 @@ pub(super) struct Sample {
     pub(super) at: Duration,
     /// All so far.
     pub(super) trips: u64,
+    /// Memory that was resident then, in bytes, if that is known.
+    pub(super) resident: Option<u64>,
 }
 
 /// How fast a reader was.
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     fn of(samples: &[(u64, u64)], trips: u64) -> Option<Rates> {
-        let sample = |&(ms, trips)| Sample { at: Duration::from_millis(ms), trips };
+        let sample = |&(ms, trips)| Sample { at: Duration::from_millis(ms), trips, resident: None };
         rates(&samples.iter().map(sample).collect::<Vec<_>>(), trips)
     }
 

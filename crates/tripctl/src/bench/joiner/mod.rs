@@ -8,17 +8,23 @@ mod load;
 mod measure;
 mod plan;
 mod process;
+mod progress;
 pub(super) mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka::LogContext;
 use kafka::topics::{PartitionCounts, Wanted};
+use models::topics::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use service::{CommonArgs, Shutdown, with_causes};
 use tracing::{debug, info};
 
+pub mod latency;
+
 pub use measure::Rates;
+pub use progress::{Progress, Tenth};
 pub use report::{Figures, Machine, Report};
 
 use super::rows::register;
@@ -34,6 +40,8 @@ use process::Joiner;
 pub struct Options {
     /// How many trips, three rows each. At least 1.
     pub trips: u64,
+    /// How much event time they are spread over, up to now: a backlog. Zero if all happen at once.
+    pub spread: Duration,
     /// Whether the pass-through is measured, too.
     pub limit: bool,
     /// Whether a round goes before that is not measured. A broker on Java that has just started interprets its code at
@@ -55,19 +63,42 @@ pub async fn run(
     options: Options,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
-    let binary = binary("joiner")?;
-    let round = async |prefix: String, options: Options| {
-        let plan = Arc::new(Plan::new(settings, prefix, options.trips)?);
-        let outcome = measure(&plan, &binary, common, options, shutdown).await;
-        clean_up(&plan).await;
-        outcome
+    let plans = Plans { settings };
+    let round = async |options: Options| {
+        plans
+            .with(options.trips, options.spread, async |plan, binary| {
+                measure(&plan, binary, common, options, shutdown).await
+            })
+            .await
     };
-    let prefix = unique_prefix();
     if options.warm_up {
         info!("a round that is not measured");
-        round(format!("{prefix}-warm-up"), Options { limit: true, ..options }).await?;
+        round(Options { limit: true, ..options }).await?;
     }
-    round(prefix, options).await
+    round(options).await
+}
+
+/// Makes plans, and removes what was done by them.
+struct Plans<'a> {
+    settings: &'a Settings,
+}
+
+impl Plans<'_> {
+    /// Gives `work` a plan with names that nobody else has, and the joiner's program.
+    async fn with<T>(
+        &self,
+        trips: u64,
+        spread: Duration,
+        work: impl AsyncFnOnce(Arc<Plan>, &std::path::Path) -> Result<T, BenchError>,
+    ) -> Result<T, BenchError> {
+        let binary = binary("joiner")?;
+        let mut plan = Plan::new(self.settings, unique_prefix(), trips)?;
+        plan.spread = spread;
+        let plan = Arc::new(plan);
+        let outcome = work(Arc::clone(&plan), &binary).await;
+        clean_up(&plan).await;
+        outcome
+    }
 }
 
 async fn measure(
@@ -77,7 +108,7 @@ async fn measure(
     options: Options,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
-    let counts = create_topics(plan).await?;
+    let counts = create_topics(plan, &plan.limit_output).await?;
     let ids = register(&plan.settings).await?;
     info!(trips = plan.trips, topics = format!("{}.*", plan.prefix), "writing the trips");
     blocking(shutdown, {
@@ -90,6 +121,7 @@ async fn measure(
     let mut joiner = Joiner::start(binary, plan, common)?;
     let samples = joiner.follow(plan.trips, shutdown).await?;
     let joined = figures(&samples, plan, joiner.usage());
+    let progress = Progress::of(&samples, plan.trips);
     joiner.stop().await?;
 
     let mut passed = None;
@@ -115,7 +147,7 @@ async fn measure(
         commit_interval_ms: plan.commit_interval.as_millis(),
         kafka: plan.settings.kafka.bootstrap_servers.clone(),
     };
-    Ok(Report::new(plan.trips, machine, joined, passed))
+    Ok(Report { progress, ..Report::new(plan.trips, machine, joined, passed) })
 }
 
 fn figures(samples: &[Sample], plan: &Plan, usage: Usage) -> Figures {
@@ -123,11 +155,10 @@ fn figures(samples: &[Sample], plan: &Plan, usage: Usage) -> Figures {
     Figures { rates, usage }
 }
 
-/// The inputs and what the pass-through writes. The others are the joiner's to create: it knows how they must be.
-async fn create_topics(plan: &Plan) -> Result<PartitionCounts, BenchError> {
+/// The inputs and an output. The others are the joiner's to create: it knows how they must be.
+async fn create_topics(plan: &Plan, output: &Topic) -> Result<PartitionCounts, BenchError> {
     let inputs = plan.settings.topics.inputs();
-    let wanted: Vec<Wanted<'_>> =
-        inputs.into_iter().chain([&plan.limit_output]).map(Wanted::from).collect();
+    let wanted: Vec<Wanted<'_>> = inputs.into_iter().chain([output]).map(Wanted::from).collect();
     Ok(kafka::topics::ensure(&plan.settings.kafka, &wanted).await?)
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) prefix: String,
     /// How many trips are loaded.
     pub(super) trips: u64,
+    /// How much event time they are spread over.
+    pub(super) spread: Duration,
     /// The tool's settings, but with the run's topics, group and internal topics.
     pub(super) settings: Settings,
     /// What the pass-through writes.
@@ -77,7 +79,8 @@ impl Plan {
                 key: "joiner.commit_interval".to_owned(),
                 reason: error.to_string(),
             })?;
-        Ok(Self { prefix, trips, settings, limit_output, commit_interval, joiner })
+        let spread = Duration::ZERO;
+        Ok(Self { prefix, trips, spread, settings, limit_output, commit_interval, joiner })
     }
 
     /// All topics of the run, those that the joiner creates included.

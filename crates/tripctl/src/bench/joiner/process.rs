@@ -70,7 +70,8 @@ impl Joiner {
             // Until it listens it can't be asked.
             match scraper.metrics(&self.metrics).await.as_ref().and_then(joined) {
                 Some(joined) if joined > seen => {
-                    samples.push(Sample { at: self.started.elapsed(), trips: joined });
+                    let resident = Usage::resident_bytes(&self.process.id().to_string());
+                    samples.push(Sample { at: self.started.elapsed(), trips: joined, resident });
                     last_news = Instant::now();
                     if joined >= trips {
                         return Ok(samples);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::measure::Rates;
+use super::progress::Progress;
 use crate::bench::table::{MISSING, line, megabytes, seconds, thousands};
 use crate::process::Usage;
 
@@ -21,6 +22,9 @@ pub struct Report {
     pub limit: Option<Figures>,
     /// The joiner's steady rate as a part of the pass-through's.
     pub ratio: Option<f64>,
+    /// The joiner from the first trip to the last.
+    #[serde(flatten)]
+    pub progress: Progress,
 }
 
 /// What the figures depend on.
@@ -58,7 +62,8 @@ impl Report {
             .and_then(|limit| limit.rates.steady)
             .zip(joiner.rates.steady)
             .map(|(limit, joiner)| joiner / limit);
-        Self { trips, machine, joiner, limit, ratio }
+        let progress = Progress::default();
+        Self { trips, machine, joiner, limit, ratio, progress }
     }
 
     /// A table, and under what circumstances it holds.

@@ -1,11 +1,11 @@
 //! A few amounts side by side.
 
-use super::chart::{Axis, Frame};
 use super::line_of;
-use super::scale::Scale;
-use super::svg::{Anchor, Svg};
 use crate::compare::figures::three_digits;
 use crate::compare::scenario::Contender;
+use crate::plot::chart::{Axis, Frame};
+use crate::plot::scale::Scale;
+use crate::plot::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 560.0;
 const BAR: f64 = 24.0;

@@ -1,8 +1,8 @@
 //! What became of the trips that the load asks for, as parts of a bar, scenario by scenario.
 
-use super::chart::{Axis, Frame, Key, Sign, legend};
-use super::scale::Scale;
-use super::svg::{Anchor, Stroke, Svg};
+use crate::plot::chart::{Axis, Frame, Key, Sign, legend};
+use crate::plot::scale::Scale;
+use crate::plot::svg::{Anchor, Stroke, Svg};
 
 const WIDTH: f64 = 720.0;
 const BAR: f64 = 17.0;

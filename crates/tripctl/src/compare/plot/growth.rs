@@ -1,10 +1,10 @@
 //! How many trips were confirmed by when: the slope is the throughput.
 
-use super::chart::{Axis, Frame, Key, Sign, legend};
 use super::line_of;
-use super::scale::Scale;
-use super::svg::{Stroke, Svg};
 use crate::compare::scenario::Contender;
+use crate::plot::chart::{Axis, Frame, Key, Sign, legend};
+use crate::plot::scale::Scale;
+use crate::plot::svg::{Stroke, Svg};
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 330.0;

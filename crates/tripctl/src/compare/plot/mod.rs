@@ -1,27 +1,20 @@
-//! Plots as SVG: no scripts, no files beside them, readable in print.
-//!
-//! `scale` places values on an axis, `svg` writes shapes, `chart` draws axes and legends; each of the other files is one
-//! kind of plot.
+//! The plots of the comparison, each kind in its file.
 
 mod bars;
-mod chart;
 mod fates;
 mod growth;
 mod percentiles;
-mod scale;
-mod svg;
 mod timeline;
 
 pub(super) use bars::{Bar, bars};
 pub(super) use fates::{Fates, fates};
 pub(super) use growth::growth;
 pub(super) use percentiles::percentiles;
-pub(super) use scale::plain;
-pub(super) use svg::escape;
 pub(super) use timeline::timeline;
 
 use super::scenario::Contender;
-use svg::Stroke;
+use crate::plot::svg::Stroke;
+pub(super) use crate::plot::{escape, plain};
 
 /// The line of a contender: told apart by its dashes, too, where colours can't be. The colours are Okabe and Ito's.
 const fn line_of(contender: Contender) -> Stroke {

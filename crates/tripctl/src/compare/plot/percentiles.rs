@@ -3,11 +3,11 @@
 
 use trip_client::Timings;
 
-use super::chart::{Axis, Frame, Key, Sign, legend};
 use super::line_of;
-use super::scale::Scale;
-use super::svg::{INK, Svg};
 use crate::compare::scenario::Contender;
+use crate::plot::chart::{Axis, Frame, Key, Sign, legend};
+use crate::plot::scale::Scale;
+use crate::plot::svg::{INK, Svg};
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 330.0;

@@ -7,7 +7,13 @@ use super::*;
 /// Every number that a drawing places something at.
 fn numbers(svg: &str) -> Vec<f64> {
     let drawn = svg.split_once("</title>").expect("a title").1;
-    drawn
+    // Colours look like numbers.
+    let without_colours: String = drawn
+        .split('#')
+        .enumerate()
+        .map(|(n, part)| if n == 0 { part } else { &part[6..] })
+        .collect();
+    without_colours
         .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'))
         .filter_map(|word| word.parse().ok())
         .collect()

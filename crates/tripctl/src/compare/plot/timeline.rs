@@ -2,10 +2,10 @@
 
 use trip_client::{TickOutcome, TickRecord};
 
-use super::chart::{Axis, Frame, Key, Sign, legend};
-use super::scale::Scale;
-use super::svg::{Anchor, FONT, GRID, INK, Stroke, Svg};
 use crate::compare::run::{Band, Run};
+use crate::plot::chart::{Axis, Frame, Key, Sign, legend};
+use crate::plot::scale::Scale;
+use crate::plot::svg::{Anchor, FONT, GRID, INK, Stroke, Svg};
 
 const WIDTH: f64 = 720.0;
 /// Free space above a lane's marks, and below its requests.

@@ -3,55 +3,55 @@
 use std::fmt::{Display, Write};
 
 /// Lines and letters of axes.
-pub(super) const INK: &str = "#333333";
+pub(crate) const INK: &str = "#333333";
 /// Lines of the grid.
-pub(super) const GRID: &str = "#dddddd";
+pub(crate) const GRID: &str = "#dddddd";
 /// The size of letters.
-pub(super) const FONT: f64 = 13.0;
+pub(crate) const FONT: f64 = 13.0;
 /// About how wide a letter is, on average.
 const LETTER: f64 = FONT * 0.56;
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Stroke {
-    pub(super) color: &'static str,
-    pub(super) width: f64,
+pub(crate) struct Stroke {
+    pub(crate) color: &'static str,
+    pub(crate) width: f64,
     /// Lengths of dashes and gaps; none for a solid line.
-    pub(super) dashes: Option<&'static str>,
+    pub(crate) dashes: Option<&'static str>,
 }
 
 impl Stroke {
-    pub(super) const fn solid(color: &'static str, width: f64) -> Self {
+    pub(crate) const fn solid(color: &'static str, width: f64) -> Self {
         Self { color, width, dashes: None }
     }
 
-    pub(super) const fn dashed(color: &'static str, width: f64, dashes: &'static str) -> Self {
+    pub(crate) const fn dashed(color: &'static str, width: f64, dashes: &'static str) -> Self {
         Self { color, width, dashes: Some(dashes) }
     }
 }
 
 /// Which end of a text its position means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
 }
 
 /// From one place to another.
-pub(super) type Segment = ((f64, f64), (f64, f64));
+pub(crate) type Segment = ((f64, f64), (f64, f64));
 
 /// A drawing under way.
 #[derive(Debug)]
-pub(super) struct Svg {
-    pub(super) width: f64,
-    pub(super) height: f64,
+pub(crate) struct Svg {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
     text: String,
 }
 
 impl Svg {
     /// An empty drawing; `title` is what is read out in place of it.
-    pub(super) fn new(width: f64, height: f64, title: &str) -> Self {
+    pub(crate) fn new(width: f64, height: f64, title: &str) -> Self {
         let mut svg = Self { width, height, text: String::new() };
         svg.push(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
@@ -63,11 +63,11 @@ impl Svg {
         svg
     }
 
-    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke) {
         self.polyline(&[from, to], stroke);
     }
 
-    pub(super) fn polyline(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+    pub(crate) fn polyline(&mut self, points: &[(f64, f64)], stroke: Stroke) {
         let mut path = String::new();
         for (index, (x, y)) in points.iter().enumerate() {
             let command = if index == 0 { 'M' } else { 'L' };
@@ -77,7 +77,7 @@ impl Svg {
     }
 
     /// Lines that have nothing to do with each other, as one shape.
-    pub(super) fn segments(&mut self, segments: &[Segment], stroke: Stroke) {
+    pub(crate) fn segments(&mut self, segments: &[Segment], stroke: Stroke) {
         let mut path = String::new();
         for ((x1, y1), (x2, y2)) in segments {
             write!(path, "M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}").expect(INFALLIBLE);
@@ -85,7 +85,7 @@ impl Svg {
         self.path(&path, stroke);
     }
 
-    pub(super) fn rect(
+    pub(crate) fn rect(
         &mut self,
         (x, y): (f64, f64),
         (width, height): (f64, f64),
@@ -98,24 +98,24 @@ impl Svg {
         ));
     }
 
-    pub(super) fn circle(&mut self, (x, y): (f64, f64), radius: f64, color: &str) {
+    pub(crate) fn circle(&mut self, (x, y): (f64, f64), radius: f64, color: &str) {
         self.push(format_args!(
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{color}\"/>"
         ));
     }
 
     /// Text whose line stands on `y`.
-    pub(super) fn label(&mut self, (x, y): (f64, f64), anchor: Anchor, text: &str) {
+    pub(crate) fn label(&mut self, (x, y): (f64, f64), anchor: Anchor, text: &str) {
         self.letters(&format!("x=\"{x:.1}\" y=\"{y:.1}\""), anchor, text);
     }
 
     /// Text that runs upwards.
-    pub(super) fn label_upwards(&mut self, (x, y): (f64, f64), text: &str) {
+    pub(crate) fn label_upwards(&mut self, (x, y): (f64, f64), text: &str) {
         let place = format!("transform=\"translate({x:.1} {y:.1}) rotate(-90)\"");
         self.letters(&place, Anchor::Middle, text);
     }
 
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.text.push_str("</svg>\n");
         self.text
     }
@@ -151,11 +151,11 @@ impl Svg {
 const INFALLIBLE: &str = "writing to a String does not fail";
 
 /// About how wide `text` is.
-pub(super) fn width_of(text: &str) -> f64 {
+pub(crate) fn width_of(text: &str) -> f64 {
     text.chars().count() as f64 * LETTER
 }
 
 /// `text` as it may stand in XML and HTML, also between double quotes.
-pub(in crate::compare) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -2,7 +2,7 @@
 
 /// A scale from one end of an axis to the other.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Scale {
+pub(crate) enum Scale {
     /// Equal steps are equally far.
     Linear { min: f64, max: f64 },
     /// Equal factors are equally far. Both above zero.
@@ -14,20 +14,20 @@ pub(super) enum Scale {
 
 /// A marked value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     /// From 0 to 1 along the axis.
-    pub(super) position: f64,
-    pub(super) label: String,
+    pub(crate) position: f64,
+    pub(crate) label: String,
 }
 
 impl Scale {
     /// From zero to at least `max`.
-    pub(super) fn from_zero(max: f64) -> Self {
+    pub(crate) fn from_zero(max: f64) -> Self {
         Scale::Linear { min: 0.0, max: if max > 0.0 { max } else { 1.0 } }
     }
 
     /// The decades that hold all `values` above zero, from `floor` (a power of ten) at the lowest.
-    pub(super) fn decades(values: impl Iterator<Item = f64>, floor: f64) -> Self {
+    pub(crate) fn decades(values: impl Iterator<Item = f64>, floor: f64) -> Self {
         let (least, most) = values
             .map(|value| value.max(floor))
             .fold((f64::INFINITY, floor), |(least, most), value| {
@@ -40,7 +40,7 @@ impl Scale {
     }
 
     /// Where `value` lies, from 0 to 1; the end that is nearer if it lies outside.
-    pub(super) fn position(&self, value: f64) -> f64 {
+    pub(crate) fn position(&self, value: f64) -> f64 {
         let position = match *self {
             Scale::Linear { min, max } => (value - min) / (max - min),
             Scale::Log { min, max } => (value.max(min) / min).log10() / (max / min).log10(),
@@ -50,7 +50,7 @@ impl Scale {
     }
 
     /// The values to mark, with their labels; at most about `most`.
-    pub(super) fn marks(&self, most: usize) -> Vec<Mark> {
+    pub(crate) fn marks(&self, most: usize) -> Vec<Mark> {
         let mark = |value: f64, label: String| Mark { position: self.position(value), label };
         match *self {
             Scale::Linear { min, max } => {
@@ -89,7 +89,7 @@ fn step(span: f64, most: usize) -> f64 {
 }
 
 /// A number without more digits than it needs; thousands apart.
-pub(in crate::compare) fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     let (sign, text) = text.strip_prefix('-').map_or(("", text), |text| ("-", text));

@@ -5,34 +5,34 @@ use super::svg::{Anchor, GRID, INK, Stroke, Svg, width_of};
 
 /// An axis.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
-    pub(super) scale: Scale,
+pub(crate) struct Axis {
+    pub(crate) scale: Scale,
     /// What it shows, with its unit.
-    pub(super) title: String,
+    pub(crate) title: String,
 }
 
 /// What a sign in the chart means.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    pub(super) text: String,
-    pub(super) sign: Sign,
+pub(crate) struct Key {
+    pub(crate) text: String,
+    pub(crate) sign: Sign,
 }
 
 /// How a key's sign looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Sign {
+pub(crate) enum Sign {
     Line(Stroke),
     Block(&'static str),
 }
 
 /// The part of a drawing in which values have places.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Frame {
-    pub(super) left: f64,
-    pub(super) right: f64,
-    pub(super) top: f64,
-    pub(super) bottom: f64,
-    pub(super) x: Axis,
+pub(crate) struct Frame {
+    pub(crate) left: f64,
+    pub(crate) right: f64,
+    pub(crate) top: f64,
+    pub(crate) bottom: f64,
+    pub(crate) x: Axis,
 }
 
 const MARGIN: f64 = 12.0;
@@ -40,7 +40,7 @@ const ROW: f64 = 20.0;
 const SIGN: f64 = 22.0;
 
 /// Draws the keys in as many rows as they need; returns the height that is taken.
-pub(super) fn legend(svg: &mut Svg, keys: &[Key]) -> f64 {
+pub(crate) fn legend(svg: &mut Svg, keys: &[Key]) -> f64 {
     let (mut x, mut y) = (MARGIN, MARGIN + 4.0);
     for Key { text, sign } in keys {
         let width = SIGN + 6.0 + width_of(text) + 18.0;
@@ -60,7 +60,7 @@ pub(super) fn legend(svg: &mut Svg, keys: &[Key]) -> f64 {
 impl Frame {
     /// Draws the horizontal axis at the lower end of a frame that begins at `top`, with its grid; `left` is kept free
     /// for what stands beside it.
-    pub(super) fn horizontal(svg: &mut Svg, top: f64, left: f64, x: Axis) -> Self {
+    pub(crate) fn horizontal(svg: &mut Svg, top: f64, left: f64, x: Axis) -> Self {
         let (right, bottom) = (svg.width - 22.0, svg.height - 44.0);
         let frame = Self { left, right, top, bottom, x };
         let room = ((right - left) / 60.0) as usize;
@@ -75,7 +75,7 @@ impl Frame {
     }
 
     /// Draws the vertical axis and its grid.
-    pub(super) fn vertical(&self, svg: &mut Svg, y: &Axis) {
+    pub(crate) fn vertical(&self, svg: &mut Svg, y: &Axis) {
         let room = ((self.bottom - self.top) / 36.0) as usize;
         for mark in y.scale.marks(room) {
             let at = self.bottom - mark.position * (self.bottom - self.top);
@@ -87,12 +87,12 @@ impl Frame {
     }
 
     /// Where `value` lies from left to right.
-    pub(super) fn across(&self, value: f64) -> f64 {
+    pub(crate) fn across(&self, value: f64) -> f64 {
         self.left + self.x.scale.position(value) * (self.right - self.left)
     }
 
     /// Where `value` of a vertical axis lies.
-    pub(super) fn up(&self, y: &Axis, value: f64) -> f64 {
+    pub(crate) fn up(&self, y: &Axis, value: f64) -> f64 {
         self.bottom - y.scale.position(value) * (self.bottom - self.top)
     }
 }
