@@ -115,6 +115,11 @@ bench-producer: BUILD = release
 bench-producer: ## how fast is the API here? (ARGS="--seconds 20 --json FILE")
 	@$(call run,tripctl,bench producer)
 
+.PHONY: bench-latency
+bench-latency: BUILD = release
+bench-latency: ## how long does a complete trip wait until it can be read as joined? (ARGS="--rate 2000 --json FILE")
+	@$(call run,tripctl,bench latency)
+
 .PHONY: bench-joiner
 bench-joiner: BUILD = release
 bench-joiner: ## how fast is the joiner here? (ARGS="--trips 1000000 --json FILE")

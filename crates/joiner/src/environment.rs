@@ -43,7 +43,10 @@ impl Environment {
         let timeout_ms = self.config.transaction_timeout().as_millis().to_string();
         let tuned = [
             ("transaction.timeout.ms", timeout_ms.as_str()),
-            ("linger.ms", "5"),
+            ("linger.ms", "1"),
+            // A step of a transaction is refused while the broker is still ending the one before, for a few
+            // milliseconds. The default, 100 ms, would be as long as a whole transaction.
+            ("retry.backoff.ms", "10"),
             // The topics are created to take 4 MiB; a batch adds to its records.
             ("message.max.bytes", "4190208"),
             ("queue.buffering.max.messages", "500000"),

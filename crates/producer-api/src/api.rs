@@ -231,13 +231,15 @@ async fn generate_multiple_trips(
     api: Data<Api>,
 ) -> Result<HttpResponse, Refusal> {
     let body = api.body(payload).await?;
-    let writing = api.writing(&request)?;
+    let writing = api.writing(&request);
     let lines = accepts_lines(&request);
     // What belongs into one transaction is held in memory until that is committed.
-    let streamed = lines && writing == Writing::Plain;
+    let streamed = lines && matches!(writing, Ok(Writing::Plain));
     let max_trips =
         if streamed { api.config.max_trips_streamed } else { api.config.max_trips_per_request };
     let command = GenerateTrips::from_body(content_type(&request), &body, max_trips)?;
+    // As at the other endpoints, what is wrong with the body is said first.
+    let writing = writing?;
     let trips = command.number_of_trips;
     if streamed {
         return stream::trips(api, trips).await;

@@ -70,7 +70,7 @@ pub struct ProducerConfig {
     /// The compacted topic that keeps what was done for which `Idempotency-Key`; only its partition 0 is used.
     /// Empty: no key is accepted.
     pub idempotency_topic: String,
-    /// How long a key is remembered.
+    /// How long a key is remembered, at least twice `delivery_timeout`.
     #[serde(with = "humantime_serde")]
     pub idempotency_window: Duration,
     /// How many keys are remembered; the oldest are forgotten first.
@@ -157,6 +157,14 @@ impl ProducerConfig {
         if self.idempotency_window > LONGEST_WINDOW {
             return invalid("idempotency_window", "must be 10 years at most".to_owned());
         }
+        // A key must not be forgotten while its request may still be written.
+        if !self.idempotency_topic.is_empty() && self.idempotency_window < self.delivery_timeout * 2
+        {
+            return invalid(
+                "idempotency_window",
+                format!("must be at least twice delivery_timeout ({:?})", self.delivery_timeout),
+            );
+        }
         // A request is let in whole or not at all, so the largest one must fit into an empty queue.
         let needed = (u64::from(self.max_trips_per_request) * u64::from(RECORDS_PER_TRIP))
             .max(self.body_limit_bytes as u64 / RECORD_UNIT_BYTES as u64 + 2);
@@ -208,6 +216,10 @@ mod tests {
             ),
             (
                 ProducerConfig { idempotency_window: Duration::MAX, ..default() },
+                "idempotency_window",
+            ),
+            (
+                ProducerConfig { idempotency_window: Duration::from_secs(15), ..default() },
                 "idempotency_window",
             ),
         ];

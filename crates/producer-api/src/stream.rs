@@ -6,8 +6,9 @@ use actix_web::HttpResponse;
 use actix_web::ResponseError;
 use actix_web::body::MessageBody;
 use actix_web::web::{Bytes, Data};
-use futures::{Stream, StreamExt, future, stream};
+use futures::{FutureExt, Stream, StreamExt, future, stream};
 use models::records::CompleteTrip;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::answer::Refusal;
 use crate::api::{Api, TRIP_JSON_BYTES, TRIPS_PER_TURN, write_json};
@@ -38,7 +39,11 @@ fn chunks(api: Data<Api>, first: u64, number: u32) -> impl Stream<Item = Result<
     let starts = (0..number).step_by(TRIPS_PER_CHUNK as usize);
     let chunks = stream::iter(starts).map(move |start| {
         let trips = TRIPS_PER_CHUNK.min(number - start);
-        chunk(api.clone(), first + u64::from(start), trips)
+        // As a task, for it has room that others wait for: when the client stops reading, nobody polls this stream, and
+        // the chunks that are begun have to come to their end all the same.
+        let chunk = tokio::spawn(chunk(api.clone(), first + u64::from(start), trips));
+        AbortOnDropHandle::new(chunk)
+            .map(|made| made.expect("making trips doesn't panic, and only a drop ends it"))
     });
     let mut failed = false;
     chunks.buffered(CHUNKS_IN_FLIGHT).take_while(move |chunk| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tokio_cron_scheduler::job::JobCreator;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tracing::{debug, warn};
@@ -27,12 +27,46 @@ const WATCH: Duration = Duration::from_secs(5);
 /// What the library reports.
 type Fired = Result<DateTime<Utc>, JobSchedulerError>;
 
+/// The instant that is waited for. All of it outlives a call of [`Schedule::next`]: the driver drops one whenever it turns
+/// to something else, many times in the time after which a job counts as lost.
+#[derive(Debug)]
+struct Armed {
+    at: DateTime<Utc>,
+    /// When the wall clock is looked at next.
+    look: Instant,
+    /// Whether the library has a job for it.
+    wound: bool,
+}
+
+impl Armed {
+    fn new(at: DateTime<Utc>) -> Self {
+        Self { at, look: Instant::now() + WATCH, wound: true }
+    }
+
+    /// The library has no job for it: it is up to us to be on time.
+    fn unwind(&mut self) {
+        self.wound = false;
+        self.set_look();
+    }
+
+    fn set_look(&mut self) {
+        let left = (self.at - Utc::now()).to_std().unwrap_or_default();
+        self.look = Instant::now() + if self.wound { WATCH } else { left.min(WATCH) };
+    }
+
+    /// Whether nothing is to be waited for any more.
+    fn is_over(&self) -> bool {
+        let patience = if self.wound { LOST_AFTER } else { TimeDelta::zero() };
+        Utc::now() >= self.at + patience
+    }
+}
+
 /// The calendars of all jobs, wound by the library.
 pub(crate) struct Clockwork {
     scheduler: JobScheduler,
     calendars: Vec<Calendar>,
-    /// The instant that the library has a job for: the next of all calendars.
-    armed: Option<DateTime<Utc>>,
+    /// The next instant of all calendars.
+    armed: Option<Armed>,
     /// What has come due and is not handed out yet.
     due: VecDeque<Due>,
     fired: UnboundedReceiver<Fired>,
@@ -58,7 +92,7 @@ impl Clockwork {
 
     /// Hands `at` to the library, in a task of its own: [`Schedule::next`] may be dropped at any time.
     fn arm(&mut self, at: DateTime<Utc>) {
-        self.armed = Some(at);
+        self.armed = Some(Armed::new(at));
         let context = self.scheduler.context();
         let report = self.report.clone();
         tokio::spawn(async move {
@@ -73,26 +107,29 @@ impl Clockwork {
         });
     }
 
-    /// Waits until the library fires for `at`, or should have.
-    async fn wait_for(&mut self, at: DateTime<Utc>) {
+    /// Waits until the library fires for the instant that is armed, or should have.
+    async fn wait(&mut self) {
+        let Some(armed) = &mut self.armed else { return };
         loop {
             tokio::select! {
                 fired = self.fired.recv() => match fired {
-                    Some(Ok(instant)) if instant == at => return,
+                    Some(Ok(instant)) if instant == armed.at => return,
                     // An earlier one, found late after it was given up.
                     Some(Ok(_)) => {}
                     Some(Err(err)) => {
                         warn!(%err, "tokio-cron-scheduler took no job; firing without it");
-                        let early = (at - Utc::now()).to_std().unwrap_or_default();
-                        return sleep(early).await;
+                        armed.unwind();
                     }
                     None => return,
                 },
-                () = sleep(WATCH) => {
-                    if Utc::now() >= at + LOST_AFTER {
-                        warn!(due = %at, "tokio-cron-scheduler lost a job; firing without it");
+                () = sleep_until(armed.look) => {
+                    if armed.is_over() {
+                        if armed.wound {
+                            warn!(due = %armed.at, "tokio-cron-scheduler lost a job; firing without it");
+                        }
                         return;
                     }
+                    armed.set_look();
                 }
             }
         }
@@ -123,14 +160,11 @@ impl Schedule for Clockwork {
             if let Some(due) = self.due.pop_front() {
                 return Some(due);
             }
-            let at = if let Some(at) = self.armed {
-                at
-            } else {
+            if self.armed.is_none() {
                 let at = self.calendars.iter().filter_map(Calendar::next).min()?;
                 self.arm(at);
-                at
-            };
-            self.wait_for(at).await;
+            }
+            self.wait().await;
             self.armed = None;
             self.take();
         }
@@ -217,6 +251,44 @@ mod tests {
         }
         assert!(matches!(next(&mut clockwork).await, Some(Due::Now(_))));
         assert_eq!(next(&mut clockwork).await, None);
+    }
+
+    /// Asks again and again, as the driver does, until there is a tick; returns how often it asked in vain.
+    async fn insist(clockwork: &mut Clockwork, turn: Duration) -> (usize, Option<Due>) {
+        for turns in 0..1_000 {
+            if let Ok(due) = timeout(turn, clockwork.next()).await {
+                return (turns, due);
+            }
+        }
+        panic!("no tick came");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_job_is_missed_in_time_also_by_a_driver_that_turns_to_other_things() {
+        let start = Utc::now() - TimeDelta::minutes(5);
+        let mut clockwork = clockwork("every 600s", 1, start).await;
+        // Five minutes ago, and nobody told the library.
+        clockwork.armed = clockwork.calendars[0].next().map(Armed::new);
+        let (turns, due) = insist(&mut clockwork, Duration::from_millis(200)).await;
+        assert!(matches!(due, Some(Due::Now(_))), "{due:?}");
+        assert!((20..=30).contains(&turns), "{turns} turns of 200 ms");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_the_library_refuses_fires_without_it() {
+        let mut clockwork = clockwork("every 1s", 1, Utc::now()).await;
+        clockwork.armed = clockwork.calendars[0].next().map(Armed::new);
+        let at = clockwork.calendars[0].next().unwrap();
+        clockwork.report.send(Err(JobSchedulerError::NoNextTick)).unwrap();
+        // More turns than it takes, but fewer than until a lost job is missed.
+        for _ in 0..150 {
+            if let Ok(due) = timeout(Duration::from_millis(20), clockwork.next()).await {
+                assert!(matches!(due, Some(Due::Now(_))), "{due:?}");
+                assert!(Utc::now() >= at);
+                return;
+            }
+        }
+        panic!("no tick came");
     }
 
     #[tokio::test]

@@ -31,10 +31,9 @@ pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<Report>
     if let Some(path) = &config.report {
         Report::reserve(path)?;
     }
-    let (start, extent) = (chrono::Utc::now(), config.extent());
-    let (mut calendars, mut jobs) = (Vec::new(), Vec::new());
+    let (mut timetables, mut jobs) = (Vec::new(), Vec::new());
     for entry in config.entries().context("configuration")? {
-        calendars.push(Calendar::new(entry.timetable, entry.load, extent, start));
+        timetables.push((entry.timetable, entry.load));
         jobs.push(entry.job);
     }
     let in_words: Vec<_> = jobs.iter().map(|job| job.schedule.as_str()).collect();
@@ -45,6 +44,12 @@ pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<Report>
         plan.until_joined = Some((JoinerWatch::start(&client).await?, limit));
     }
     let client = TripClient::new(&client).context("configuration")?;
+    // Only now: a joiner that is catching up is waited for above, and no tick is to pass unseen meanwhile.
+    let (start, extent) = (chrono::Utc::now(), config.extent());
+    let calendars = timetables
+        .into_iter()
+        .map(|(timetable, load)| Calendar::new(timetable, load, extent, start))
+        .collect();
     let mut clockwork =
         Clockwork::start(calendars).await.context("cannot start tokio-cron-scheduler")?;
     // The library's shutdown does not wait for jobs; here a job only hands over its tick, and `drive` waits for the

@@ -3,6 +3,8 @@
 #[path = "../../trip-client/tests/fake_api/mod.rs"]
 mod fake_api;
 
+use std::time::Duration;
+
 use fake_api::{FakeApi, OK, Reply, refused_url, until, within};
 use scheduler_cron::{CronJob, CronSettings, run};
 use service::Context;
@@ -73,6 +75,22 @@ async fn an_api_that_is_not_there_fails_requests_not_the_run() {
     report.counts.balance().unwrap();
     assert!(report.counts.failed["connect"] >= 1);
     assert!(report.verdict().is_err());
+}
+
+#[tokio::test]
+async fn no_tick_passes_while_the_joiner_to_wait_for_catches_up() {
+    let api = FakeApi::start(|_| OK);
+    // For longer than the whole run: by its end, two instants would have passed.
+    api.let_joiner_catch_up(8);
+    let mut settings = settings(&api.url, "every 2s");
+    settings.scheduler_cron.count = Some(2);
+    settings.client.joiner_url = api.url.clone();
+    settings.client.until_joined = Some(Duration::from_secs(20));
+    let report = within("the run", run(settings, Context::new("test"))).await.unwrap();
+    report.verdict().unwrap();
+    let joined = report.joined.clone().unwrap();
+    assert_eq!((joined.wanted, joined.trips), (60, 60), "{report}");
+    assert_eq!((report.counts.scheduled, report.counts.started), (2, 2), "{report}");
 }
 
 #[tokio::test]

@@ -136,3 +136,44 @@ async fn a_run_until_joined_succeeds_only_if_the_joiner_joins_all() {
         assert_eq!(report.verdict().is_ok(), joins, "{report}");
     }
 }
+
+#[tokio::test]
+async fn a_joiner_that_starts_anew_in_mid_run_is_counted_before_and_after() {
+    let api = FakeApi::start(|number| if number < 10 { OK } else { Reply::Held });
+    let mut settings = settings(&api.url);
+    settings.scheduler_loop.count = Some(20);
+    settings.client.joiner_url = api.url.clone();
+    settings.client.until_joined = Some(Duration::from_secs(20));
+    let restart = async {
+        until("the first trips are seen joined", || api.shown() == 30).await;
+        api.restart_joiner();
+        let looks = api.looks();
+        until("the joiner is looked at again", || api.looks() >= looks + 2).await;
+        api.release();
+    };
+    let run = within("the run", run(settings, Context::new("test")));
+    let (report, ()) = tokio::join!(run, restart);
+    let report = report.unwrap();
+    let joined = report.joined.clone().unwrap();
+    assert!(joined.wanted > 30, "{report}");
+    assert_eq!(joined.trips, joined.wanted, "{report}");
+    report.verdict().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_joined_when_a_run_is_stopped_is_counted() {
+    let api = FakeApi::start(|_| OK);
+    let ctx = Context::new("test");
+    let mut settings = settings(&api.url);
+    settings.client.joiner_url = api.url.clone();
+    settings.client.until_joined = Some(Duration::from_secs(20));
+    let stop = async {
+        until("trips were answered", || api.trips() >= 15).await;
+        ctx.shutdown.trigger();
+    };
+    let (report, ()) = tokio::join!(within("the run", run(settings, ctx.clone())), stop);
+    let report = report.unwrap();
+    let joined = report.joined.clone().unwrap();
+    assert!(joined.wanted >= 15, "{report}");
+    assert_eq!(joined.trips, joined.wanted, "{report}");
+}

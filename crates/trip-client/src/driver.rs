@@ -43,7 +43,7 @@ pub async fn drive(
     mut plan: Plan,
     ctx: &Context,
 ) -> Result<Report, ReportError> {
-    let until_joined = plan.until_joined.take();
+    let until_joined = plan.until_joined.take().map(|(joiner, limit)| (joiner.follow(), limit));
     let mut driver = Driver::new(client, plan, ctx);
     let period = driver.progress.period();
     let mut progress = interval_at(Instant::now() + period, period);
@@ -75,7 +75,8 @@ pub async fn drive(
         }
     }
     let mut report = driver.into_report()?;
-    if let Some((joiner, limit)) = until_joined {
+    if let Some((following, limit)) = until_joined {
+        let joiner = following.end().await;
         report.joined = Some(joiner.wait(report.counts.trips.confirmed, limit, ctx).await);
     }
     Ok(report)

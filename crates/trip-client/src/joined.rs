@@ -5,8 +5,10 @@ use std::time::Duration;
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, Context};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::ClientConfig;
 use crate::failure::root_cause;
@@ -19,6 +21,10 @@ const LOOK: Duration = Duration::from_millis(100);
 const STILL: Duration = Duration::from_millis(400);
 /// How long a run waits at its start for a joiner that is at work on something else.
 const SETTLE: Duration = Duration::from_secs(5);
+/// How often it is looked at during a run: what a joiner joined between the last look and its end is not seen.
+const FOLLOW: Duration = Duration::from_millis(250);
+/// How long it is still looked at after a stop: some commits, and less than what is kept of the time for shutdown.
+const LAST_LOOKS: Duration = Duration::from_millis(500);
 /// How long one look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -31,6 +37,22 @@ pub struct JoinerWatch {
     /// The counter when it was last read.
     seen: u64,
     joined: u64,
+}
+
+/// A watch that looks at the joiner while the run goes on, so that one that starts anew is noticed.
+#[derive(Debug)]
+pub(crate) struct Following {
+    /// Dropped to end it.
+    running: oneshot::Sender<()>,
+    task: JoinHandle<JoinerWatch>,
+}
+
+impl Following {
+    /// Stops looking; the watch goes on from there.
+    pub(crate) async fn end(self) -> JoinerWatch {
+        drop(self.running);
+        self.task.await.expect("looking at a joiner does not panic")
+    }
 }
 
 /// How a wait for the joiner ended.
@@ -84,7 +106,29 @@ impl JoinerWatch {
         }
     }
 
-    /// Waits until `wanted` trips are joined since the start, for at most `limit`, and not beyond a shutdown.
+    /// Looks from time to time, in a task of its own: requests are not to wait for it.
+    pub(crate) fn follow(mut self) -> Following {
+        let (running, mut ended) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            loop {
+                let next = async {
+                    sleep(FOLLOW).await;
+                    self.look().await
+                };
+                tokio::select! {
+                    _ = &mut ended => return self,
+                    // It may come back; the last looks tell if it does not.
+                    looked = next => if let Err(err) = looked {
+                        debug!("{err}");
+                    },
+                }
+            }
+        });
+        Following { running, task }
+    }
+
+    /// Waits until `wanted` trips are joined since the start, for at most `limit`, and not much beyond a shutdown: what
+    /// is joined already is counted.
     pub(crate) async fn wait(mut self, wanted: u64, limit: Duration, ctx: &Context) -> Joined {
         let began = Instant::now();
         let limit_in_words = humantime::format_duration(limit);
@@ -104,9 +148,13 @@ impl JoinerWatch {
                 }
             }
         };
+        let stopped = async {
+            ctx.shutdown.wait().await;
+            sleep(LAST_LOOKS).await;
+        };
         tokio::select! {
             _ = timeout(limit, until_joined) => {}
-            () = ctx.shutdown.wait() => {}
+            () = stopped => {}
         }
         Joined { wanted, trips: self.joined, seconds: began.elapsed().as_secs_f64() }
     }

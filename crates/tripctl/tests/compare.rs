@@ -16,6 +16,13 @@ fn compare(dir: &Path, arguments: &[&str]) -> Output {
         .env("TRIPSTREAM_CONFIG_DIR", config)
         // Whatever .env there is: this test is to be the same everywhere.
         .env("TRIPSTREAM_ENV_FILE", "/dev/null")
+        // A user's own settings, each of which would falsify the comparison or end it.
+        .env("TRIPSTREAM__PRODUCER__ATOMIC", "true")
+        .env("TRIPSTREAM__CLIENT__UNTIL_JOINED", "1s")
+        .env("TRIPSTREAM__CLIENT__TIMEOUT", "1ms")
+        .env("TRIPSTREAM__SCHEDULER_CRON__COUNT", "1")
+        .env("TRIPSTREAM__SCHEDULER_CRON__RATE", "1")
+        .env("tripstream__scheduler_loop__ramp", "1h")
         .env("TMPDIR", dir)
         .output()
         .unwrap()

@@ -34,6 +34,19 @@ pub(super) enum Report {
 /// How often librdkafka is asked for its reports while nothing is written.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long a broker may need to end a transaction after it has said that it is committed: it writes the markers then
+/// (KIP-98). A next one that begins before is refused (`CONCURRENT_TRANSACTIONS`), and librdkafka asks again after 20 ms
+/// only (`rdkafka_txnmgr.c`).
+const ENDING: Duration = Duration::from_millis(3);
+
+/// The transaction under way, and the one before.
+#[derive(Debug, Default)]
+struct Open {
+    since: Option<Instant>,
+    /// When the last one was.
+    committed: Option<Instant>,
+}
+
 pub(super) struct Writer {
     pub(super) producer: TransactionalProducer,
     pub(super) orders: Receiver<Order>,
@@ -49,7 +62,7 @@ impl Writer {
     /// Obeys until an order fails, or nobody gives any more. What is open then is aborted, as far as Kafka can be
     /// told: else readers of the outputs, and who gets our partitions, have to wait until it has timed out.
     pub(super) fn run(self) {
-        let mut begun = None;
+        let mut open = Open::default();
         let failed = loop {
             let order = match self.orders.recv_timeout(POLL) {
                 Err(RecvTimeoutError::Timeout) => {
@@ -59,7 +72,7 @@ impl Writer {
                 Ok(order) if !self.given_up.load(Ordering::Relaxed) => order,
                 Ok(_) | Err(RecvTimeoutError::Disconnected) => break None,
             };
-            match self.obey(order, &mut begun) {
+            match self.obey(order, &mut open) {
                 // Nobody listens any more if the session has ended.
                 Ok(report) => drop(self.reports.send(report)),
                 Err(error) => break Some(error),
@@ -72,7 +85,7 @@ impl Writer {
         }
         // librdkafka refuses to abort while a commit is undecided. Who takes the transactional id over decides it.
         let undecided = failed.as_ref().is_some_and(TransactionError::is_undecided_commit);
-        if begun.is_some()
+        if open.since.is_some()
             && !undecided
             && let Err(error) = self.producer.abort()
         {
@@ -83,11 +96,11 @@ impl Writer {
         }
     }
 
-    fn obey(&self, order: Order, begun: &mut Option<Instant>) -> Result<Report, TransactionError> {
-        if begun.is_none() {
-            self.producer.begin()?;
-        }
-        let since = *begun.get_or_insert_with(Instant::now);
+    fn obey(&self, order: Order, open: &mut Open) -> Result<Report, TransactionError> {
+        let since = match open.since {
+            Some(since) => since,
+            None => self.begin(open)?,
+        };
         match order {
             Order::Write(mut chunk) => {
                 chunk.drain(|record, stand_in| match self.producer.send(record) {
@@ -100,10 +113,18 @@ impl Writer {
             Order::Commit { offsets, group } => {
                 self.persist(since, |producer| producer.send_offsets(&offsets, &group))?;
                 self.persist(since, TransactionalProducer::commit)?;
-                *begun = None;
+                *open = Open { since: None, committed: Some(Instant::now()) };
                 Ok(Report::Committed)
             }
         }
+    }
+
+    fn begin(&self, open: &mut Open) -> Result<Instant, TransactionError> {
+        if let Some(committed) = open.committed {
+            std::thread::sleep(ENDING.saturating_sub(committed.elapsed()));
+        }
+        self.producer.begin()?;
+        Ok(*open.since.insert(Instant::now()))
     }
 
     /// Takes a step again and again while it can still succeed, but once only when shutting down. A transaction that

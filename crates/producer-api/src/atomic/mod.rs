@@ -37,6 +37,9 @@ use writer::{Answer, Done, Job};
 
 /// How much longer than a request may take its writer may be busy with others.
 const GRACE: Duration = Duration::from_secs(5);
+/// With less time left a request is not begun: it would take others with it that share its transaction. At most a
+/// quarter of the time that it has.
+const LEAST_TIME: Duration = Duration::from_millis(200);
 /// Says that the records were written for an earlier request with the same key.
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -133,10 +136,7 @@ impl Atomic {
                 let json = command.draw(source(entry), publisher, Some(&mut rows)).await?;
                 let done = self.wait(writer, rows, Some((running, entry)), room).await?;
                 match done.expect("it has a key") {
-                    Done::Now => {
-                        self.metrics.keyed("new");
-                        return Ok(answer(&command, json));
-                    }
+                    Done::Now => return Ok(answer(&command, json)),
                     Done::Before(entry) => entry,
                 }
             }
@@ -168,9 +168,11 @@ impl Atomic {
         room: Room,
     ) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + self.timeout;
+        let now = Instant::now();
+        let deadline = now + self.timeout;
+        let begin_by = now + self.timeout.saturating_sub(LEAST_TIME.min(self.timeout / 4));
         let gone = || Failure::Unknown("the writer of transactions has ended".to_owned());
-        writer.send(Job { rows, once, deadline, answer, room }).map_err(|_| gone())?;
+        writer.send(Job { rows, once, begin_by, deadline, answer, room }).map_err(|_| gone())?;
         // The writer answers by the deadline, give or take the call to Kafka that it is in.
         match tokio::time::timeout(self.timeout + GRACE, answered).await {
             Ok(answer) => answer.map_err(|_| gone())?,

@@ -120,24 +120,30 @@ impl Transactor {
         }
     }
 
-    /// Writes all `records` in one transaction, by `deadline` or not at all. The id must be [owned](Self::own).
-    pub(crate) fn write<'r>(
+    /// Sends all `records` in one transaction, which is [to be committed](Self::commit) then, or ends it: it is over at
+    /// `deadline`. The id must be [owned](Self::own).
+    pub(crate) fn send<'r>(
         &mut self,
         mut records: impl Iterator<Item = Record<'r>>,
         deadline: Instant,
-    ) -> Verdict {
+    ) -> Result<(), Verdict> {
         let producer = self.producer.as_ref().expect("the transactional id is owned");
         let sent = producer
             .begin()
             .and_then(|()| records.try_for_each(|record| producer.send(record)))
             .and_then(|()| producer.settle(deadline));
-        if let Err(error) = sent {
-            return self.give_up(&error);
-        }
+        sent.map_err(|error| self.give_up(&error))
+    }
+
+    /// Commits what was sent. Until `deadline`, Kafka is asked again if it doesn't answer, and `waiting` is called in
+    /// between.
+    pub(crate) fn commit(&mut self, deadline: Instant, mut waiting: impl FnMut()) -> Verdict {
+        let producer = self.producer.as_ref().expect("the transactional id is owned");
         loop {
             return match producer.commit() {
                 Ok(()) => Verdict::Committed,
                 Err(error) if error.remedy == Remedy::Retry && Instant::now() < deadline => {
+                    waiting();
                     continue;
                 }
                 // The coordinator says that it is not committed; if it lets us abort, that is true.

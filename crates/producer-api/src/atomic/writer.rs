@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) rows: Rows,
     /// What to write with them so that they are written once.
     pub(crate) once: Option<(Running, Entry)>,
+    /// After this it isn't worth beginning.
+    pub(crate) begin_by: Instant,
     /// When it must be answered.
     pub(crate) deadline: Instant,
     pub(crate) answer: oneshot::Sender<Answer>,
@@ -55,6 +57,7 @@ pub(crate) type Answer = Result<Option<Done>, Failure>;
 struct Waiting {
     rows: Rows,
     once: Option<(Running, Entry)>,
+    begin_by: Instant,
     deadline: Instant,
     /// Gone when it was answered before its fate was known.
     answer: Option<oneshot::Sender<Answer>>,
@@ -67,10 +70,11 @@ struct Waiting {
 
 impl From<Job> for Waiting {
     fn from(job: Job) -> Self {
-        let Job { rows, once, deadline, answer, room } = job;
+        let Job { rows, once, begin_by, deadline, answer, room } = job;
         Self {
             rows,
             once,
+            begin_by,
             deadline,
             answer: Some(answer),
             in_doubt: false,
@@ -92,6 +96,17 @@ impl Waiting {
             // An error means that the client has gone.
             let _ = sender.send(answer);
         }
+    }
+
+    /// Answers that its fate is not known, and keeps its key in use.
+    fn leave_open(&mut self, reason: &str) {
+        let Some(sender) = self.answer.take() else { return };
+        let failure = if self.once.is_some() {
+            Failure::UnknownUntilSentAgain(reason.to_owned())
+        } else {
+            Failure::Unknown(reason.to_owned())
+        };
+        let _ = sender.send(Err(failure));
     }
 
     fn wants_nothing(&self) -> bool {
@@ -147,6 +162,14 @@ fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }
 
+/// Answers those of a group whose time is up while Kafka is asked to commit it.
+fn answer_overdue(group: &mut [Waiting]) {
+    let now = Instant::now();
+    for waiting in group.iter_mut().filter(|waiting| now >= waiting.deadline) {
+        waiting.leave_open("no answer yet");
+    }
+}
+
 impl Writer {
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
@@ -185,9 +208,7 @@ impl Writer {
         match self.prepare() {
             Ok(()) => {}
             Err(NotOwned { reason, refused: true }) => {
-                for waiting in std::mem::take(&mut self.waiting) {
-                    waiting.finish(Err(Failure::Refused(reason.clone())));
-                }
+                self.refuse(&reason);
                 return;
             }
             Err(NotOwned { reason, refused: false }) => {
@@ -198,11 +219,30 @@ impl Writer {
             }
         }
         self.answer_what_is_done();
-        let group = self.next_group();
+        // To get here may have taken long.
+        self.expire();
+        let mut group = self.next_group();
         if !group.is_empty() {
-            let verdict = self.write(&group);
+            let verdict = self.write(&mut group);
             self.metrics.transaction(&verdict);
             self.conclude(group, verdict);
+        }
+    }
+
+    /// Answers all, since no transaction can begin. Of those in doubt one may be written; they stay until somebody lets
+    /// us look.
+    fn refuse(&mut self, reason: &str) {
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            if waiting.in_doubt {
+                waiting.leave_open(reason);
+                self.waiting.push_back(waiting);
+            } else {
+                waiting.finish(Err(Failure::Refused(reason.to_owned())));
+            }
+        }
+        if !self.waiting.is_empty() {
+            // They make us ask again, and nobody waits for the answer.
+            std::thread::sleep(LONGEST_PAUSE);
         }
     }
 
@@ -225,15 +265,13 @@ impl Writer {
         for mut waiting in std::mem::take(&mut self.waiting) {
             if waiting.in_doubt {
                 // It stays until it is decided: its key is in use until then.
-                if now >= waiting.deadline
-                    && let Some(answer) = waiting.answer.take()
-                {
-                    let _ = answer.send(Err(Failure::UnknownUntilSentAgain(self.trouble.clone())));
+                if now >= waiting.deadline {
+                    waiting.leave_open(&self.trouble);
                 }
                 self.waiting.push_back(waiting);
             } else if waiting.wants_nothing() {
                 drop(waiting);
-            } else if now >= waiting.deadline {
+            } else if now >= waiting.begin_by {
                 self.metrics.failed(waiting.rows.by_side());
                 waiting.finish(Err(Failure::TimedOut(self.trouble.clone())));
             } else {
@@ -248,15 +286,26 @@ impl Writer {
         let Some(Ledger { keys, .. }) = &self.ledger else { return };
         let now = now();
         for mut waiting in std::mem::take(&mut self.waiting) {
-            let done = waiting.key().and_then(|key| keys.done(key, now));
+            let is_written = waiting.in_doubt
+                && waiting.once.as_ref().is_some_and(|(own, entry)| keys.holds(own.key(), *entry));
+            let done = if is_written {
+                Some(Done::Now)
+            } else {
+                waiting.key().and_then(|key| keys.done(key, now)).map(Done::Before)
+            };
             match done {
-                Some(entry) => {
-                    let own = waiting.once.as_ref().is_some_and(|(_, own)| *own == entry);
-                    let done =
-                        if waiting.in_doubt && own { Done::Now } else { Done::Before(entry) };
+                Some(done) => {
+                    if is_written {
+                        self.metrics.delivered(waiting.rows.by_side());
+                        self.metrics.keyed("new");
+                    }
                     waiting.finish(Ok(Some(done)));
                 }
-                None if waiting.wants_nothing() => {}
+                None if waiting.wants_nothing() => {
+                    if waiting.in_doubt {
+                        self.metrics.failed(waiting.rows.by_side());
+                    }
+                }
                 None => {
                     waiting.in_doubt = false;
                     self.waiting.push_back(waiting);
@@ -275,9 +324,10 @@ impl Writer {
         self.waiting.drain(..together).collect()
     }
 
-    fn write(&mut self, group: &[Waiting]) -> Verdict {
-        let deadline =
-            group.iter().map(|waiting| waiting.deadline).min().expect("a group has members");
+    fn write(&mut self, group: &mut [Waiting]) -> Verdict {
+        let deadlines = || group.iter().map(|waiting| waiting.deadline);
+        let first = deadlines().min().expect("a group has members");
+        let last = deadlines().max().expect("a group has members");
         let entries: Vec<_> = group
             .iter()
             .filter_map(|waiting| waiting.once.as_ref())
@@ -298,7 +348,13 @@ impl Writer {
             ..Record::default()
         });
         let rows = group.iter().flat_map(|waiting| waiting.rows.records());
-        let verdict = self.transactor.write(rows.chain(of_ledger_records), deadline);
+        // Who is the first to run out of time ends what can be ended for all. Once it is to be committed it can't be, and
+        // the others have more time to hear how that went.
+        let sent = self.transactor.send(rows.chain(of_ledger_records), first);
+        let verdict = sent.map_or_else(
+            |verdict| verdict,
+            |()| self.transactor.commit(last, || answer_overdue(group)),
+        );
         if verdict == Verdict::Committed
             && let Some(Ledger { keys, .. }) = &self.ledger
         {
@@ -321,6 +377,9 @@ impl Writer {
                 for waiting in group {
                     self.metrics.delivered(waiting.rows.by_side());
                     let done = waiting.once.as_ref().map(|_| Done::Now);
+                    if done.is_some() {
+                        self.metrics.keyed("new");
+                    }
                     waiting.finish(Ok(done));
                 }
             }

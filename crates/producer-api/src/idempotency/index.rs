@@ -43,6 +43,11 @@ impl Index {
         self.entries.get(key).copied().filter(|entry| !self.bounds.has_expired(entry, now))
     }
 
+    /// Whether this very entry is there, whatever the time.
+    pub(crate) fn holds(&self, key: &Key, entry: Entry) -> bool {
+        self.entries.get(key) == Some(&entry)
+    }
+
     /// Takes over a record of the topic; no entry is a tombstone.
     pub(crate) fn apply(&mut self, key: Key, entry: Option<Entry>) {
         let before = match entry {
@@ -112,6 +117,17 @@ mod tests {
         for (seconds, found) in [(-5, true), (0, true), (59, true), (60, false), (1_000, false)] {
             assert_eq!(index.get(&key("a"), at(seconds)).is_some(), found, "{seconds}");
         }
+    }
+
+    #[test]
+    fn an_entry_is_held_until_it_is_forgotten() {
+        let mut index = index(&[("a", 0)]);
+        let own = entry("a", 0);
+        assert_eq!(index.get(&key("a"), at(1_000)), None);
+        assert!(index.holds(&key("a"), own));
+        assert!(!index.holds(&key("a"), entry("a", 1)) && !index.holds(&key("b"), own));
+        index.apply(key("a"), None);
+        assert!(!index.holds(&key("a"), own));
     }
 
     #[test]

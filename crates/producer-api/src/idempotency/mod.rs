@@ -91,6 +91,12 @@ impl Keys {
         self.lock().done.get(key, now)
     }
 
+    /// Whether this very entry is there, however old. A request that may have been written is not to be written again
+    /// because its window is over meanwhile.
+    pub(crate) fn holds(&self, key: &Key, entry: Entry) -> bool {
+        self.lock().done.holds(key, entry)
+    }
+
     /// Takes over a record of the topic.
     pub(crate) fn apply(&self, key: Key, entry: Option<Entry>) {
         self.lock().done.apply(key, entry);

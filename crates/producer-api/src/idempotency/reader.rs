@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kafka::{KafkaConfig, LogContext};
+use kafka::{KafkaConfig, LogContext, log_ends};
 use models::Partition;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -51,12 +51,14 @@ impl Reader {
         // How long the broker waits for more at the end of the partition before it says that this is the end.
         client.set("fetch.wait.max.ms", "10");
         client.set("reconnect.backoff.max.ms", "1000");
+        // With it, a follower near by may answer, which need not know all yet that the leader does.
+        client.remove("client.rack");
         let consumer =
             client.create_with_context(LogContext::default()).map_err(Error::Producer)?;
         Ok(Self { consumer, topic: topic.to_owned(), next: Offset::Beginning })
     }
 
-    /// Hands over every record up to the end of what is committed. Blocks.
+    /// Hands over every record up to the end of what is committed when this is called. Blocks.
     pub(crate) fn catch_up(
         &mut self,
         mut apply: impl FnMut(Key, Option<Entry>),
@@ -66,18 +68,25 @@ impl Reader {
             let metadata = self.consumer.fetch_metadata(Some(&self.topic), STALLED);
             metadata.map_err(|source| self.failed(source))?;
         }
+        let partition = [(self.topic.as_str(), PARTITION)];
+        let ends = log_ends::ends(&self.consumer, partition, STALLED);
+        let end = ends.map_err(|source| self.failed(source))?[0];
         let mut assignment = TopicPartitionList::new();
         assignment
             .add_partition_offset(&self.topic, PARTITION, self.next)
             .expect("an offset that was read is valid");
         // Each time anew: the end of a partition is told once for an assignment unless something comes.
         self.consumer.assign(&assignment).map_err(|source| self.failed(source))?;
-        let read = self.read(&mut apply);
+        let read = self.read(end, &mut apply);
         let unassigned = self.consumer.unassign().map_err(|source| self.failed(source));
         read.and(unassigned)
     }
 
-    fn read(&mut self, apply: &mut impl FnMut(Key, Option<Entry>)) -> Result<(), ReadError> {
+    fn read(
+        &mut self,
+        end: i64,
+        apply: &mut impl FnMut(Key, Option<Entry>),
+    ) -> Result<(), ReadError> {
         let mut heard = Instant::now();
         let mut last = None;
         loop {
@@ -94,7 +103,9 @@ impl Reader {
                         ),
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                // A leader that is new may not know yet how much of its log is committed, and tells an end before the
+                // real one. It goes on from there by itself.
+                Some(Err(KafkaError::PartitionEOF(_))) if self.is_at(end)? => return Ok(()),
                 Some(Err(error)) => {
                     debug!(%error, "reading idempotency keys");
                     last = Some(error);
@@ -105,6 +116,25 @@ impl Reader {
                 return Err(ReadError::Stalled { topic: self.topic.clone(), last });
             }
         }
+    }
+
+    /// Whether all before `end` was read.
+    fn is_at(&self, end: i64) -> Result<bool, ReadError> {
+        if self.next == Offset::Offset(end) {
+            return Ok(true);
+        }
+        // Unlike `next`, this counts the markers that end transactions.
+        let position = self.consumer.position().map_err(|source| self.failed(source))?;
+        let position = position.find_partition(&self.topic, PARTITION);
+        if let Some(Offset::Offset(position)) = position.map(|position| position.offset())
+            && position >= end
+        {
+            return Ok(true);
+        }
+        // Nothing is left of a log whose records were deleted, so nothing moves the position.
+        let partition = [(self.topic.as_str(), PARTITION)];
+        let starts = log_ends::starts(&self.consumer, partition, STALLED);
+        Ok(starts.map_err(|source| self.failed(source))?[0] >= end)
     }
 
     fn failed(&self, source: KafkaError) -> ReadError {

@@ -86,6 +86,8 @@ impl Publisher {
         // Not for kafka.properties to change: a 200 promises what these two guarantee.
         client.set("enable.idempotence", "true").set("acks", "all");
         client.remove("request.required.acks");
+        // Nor this: who is told of errors only waits for a success for ever.
+        client.set("delivery.report.only.error", "false");
         // Nor this: without statistics nobody would ever know that the producer has its id.
         client.set("statistics.interval.ms", identity::LOOK_MS);
         let targets = Arc::new(targets);

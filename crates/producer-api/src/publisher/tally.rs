@@ -23,8 +23,9 @@ pub(crate) struct Tally {
     failures: Mutex<Failures>,
     complete: Notify,
     metrics: Metrics,
-    /// Given back when the last report is in, even if nobody waits for it any more.
-    _room: Room,
+    /// Given back with the last report, whoever holds the tally and whether or not it is ever looked at: a client
+    /// that stops reading must not keep it from others.
+    room: Mutex<Option<Room>>,
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +65,7 @@ impl Tally {
             failures: Mutex::default(),
             complete: Notify::new(),
             metrics,
-            _room: room,
+            room: Mutex::new(Some(room)),
         })
     }
 
@@ -88,11 +89,12 @@ impl Tally {
         }
     }
 
-    /// One report is in. The last one counts all of them and wakes the request.
+    /// One report is in. The last one counts all of them, gives the room back and wakes the request.
     pub(crate) fn settle(&self) {
         // Release what this report wrote, acquire what the others did (as in Arc's own counter).
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.count();
+            drop(self.room.lock().unwrap_or_else(PoisonError::into_inner).take());
             self.complete.notify_one();
         }
     }
@@ -234,16 +236,18 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back_with_the_last_report_though_the_request_is_gone() {
-        let capacity = Capacity::new(3);
-        let tally = tally(&capacity);
-        tally.expect(Side::Trip);
-        let report = Arc::clone(&tally);
-        tally.settle();
-        drop(tally);
-        assert_eq!(capacity.in_flight(), 3);
-        report.settle();
-        drop(report);
-        assert_eq!(capacity.in_flight(), 0);
+    fn room_is_given_back_with_the_last_report_whether_the_request_is_gone_or_never_looks() {
+        for is_gone in [true, false] {
+            let capacity = Capacity::new(3);
+            let tally = tally(&capacity);
+            tally.expect(Side::Trip);
+            let report = Arc::clone(&tally);
+            tally.settle();
+            let request = (!is_gone).then_some(tally);
+            assert_eq!(capacity.in_flight(), 3);
+            report.settle();
+            assert_eq!(capacity.in_flight(), 0);
+            drop(request);
+        }
     }
 }

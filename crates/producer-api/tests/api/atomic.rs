@@ -202,6 +202,37 @@ async fn a_commit_without_an_answer_is_a_504_that_says_so() {
 }
 
 #[tokio::test]
+async fn who_runs_out_of_time_first_leaves_theirs_to_those_of_the_same_transaction() {
+    let stack = dev_stack();
+    let mut config = config_for(&stack);
+    config.producer.delivery_timeout = Duration::from_secs(6);
+    let api = Api::ready(config.clone()).await;
+    assert_eq!(api.atomic_trips(1).await.status, 200);
+    // While this one is committed two others come, one later than the other. They share a transaction, and Kafka says
+    // nothing about that one until the first has its answer.
+    stack.inject(Fault::delay(Duration::from_millis(2_500)).of(ApiKey::EndTxn));
+    stack.inject(Fault::hold().of(ApiKey::EndTxn));
+    let [mut before, mut early, late] = [1, 2, 3].map(|number| Box::pin(api.atomic_trips(number)));
+    for (waits, how_long) in [(&mut before, 500), (&mut early, 1_500)] {
+        let answer = tokio::time::timeout(Duration::from_millis(how_long), waits).await;
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    let early = async {
+        let answer = early.await;
+        stack.clear_faults();
+        answer
+    };
+    let (before, early, late) = tokio::join!(before, early, late);
+    assert_eq!((early.status, &early.json()["produced"]), (504, &Value::Null), "{early:?}");
+    let trips: Vec<String> = [&before, &late].into_iter().flat_map(ids).collect();
+    assert_eq!(trips.len(), 4);
+    api.stop().await.unwrap();
+    let found = rows_by_trip(&config);
+    assert!(trips.iter().all(|trip| found.get(trip) == Some(&[1; 3])), "{found:?}");
+    assert!(found.values().all(|rows| *rows == [1; 3]), "{found:?}");
+}
+
+#[tokio::test]
 async fn without_a_broker_nothing_is_produced_and_the_answer_says_so() {
     let stack = dev_stack();
     let config = config_for(&stack);

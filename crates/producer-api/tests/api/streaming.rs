@@ -149,6 +149,28 @@ async fn no_more_trips_are_made_than_a_client_reads() {
 }
 
 #[tokio::test]
+async fn clients_that_stop_reading_leave_the_room_to_others() {
+    const STALLED: usize = 40;
+    let stack = dev_stack();
+    let mut config = patient(&stack);
+    config.producer.max_trips_per_request = 100;
+    // Less than what one of them has begun.
+    config.producer.queue_records = 3_000;
+    let api = Api::ready(config).await;
+    let mut stalled = Vec::new();
+    for _ in 0..STALLED {
+        stalled.push(streamed(&api, 1_000_000).await);
+    }
+    at_rest(&api).await;
+    for _ in 0..10 {
+        let answer = api.trips(100).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    drop(stalled);
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn shutdown_ends_a_stream_with_a_line_that_says_so() {
     let stack = dev_stack();
     let api = Api::ready(patient(&stack)).await;

@@ -43,6 +43,22 @@ struct State {
     max_in_flight: AtomicUsize,
     trip_ids: Mutex<HashSet<String>>,
     peers: Mutex<HashSet<String>>,
+    joiner: Mutex<Joiner>,
+}
+
+/// A joiner that joins all trips at once that are answered here.
+#[derive(Default)]
+struct Joiner {
+    /// How often its count was looked at.
+    looks: usize,
+    /// What it showed at the last look.
+    shown: usize,
+    /// How many trips were joined when it last started.
+    before: usize,
+    /// At how many looks it joins trips of others.
+    catches_up: usize,
+    /// How many trips of others it has joined.
+    others: usize,
 }
 
 /// A running stand-in. It ends with the test's runtime.
@@ -81,6 +97,7 @@ impl FakeApi {
             max_in_flight: AtomicUsize::new(0),
             trip_ids: Mutex::default(),
             peers: Mutex::default(),
+            joiner: Mutex::default(),
         });
         let data = Data::from(Arc::clone(&state));
         let server = HttpServer::new(move || {
@@ -123,15 +140,43 @@ impl FakeApi {
         self.state.trip_ids.lock().expect("no test panicked here").len()
     }
 
+    /// Lets its joiner join trips of others at so many looks.
+    pub(crate) fn let_joiner_catch_up(&self, looks: usize) {
+        self.state.joiner.lock().expect("no test panicked here").catches_up = looks;
+    }
+
+    /// Restarts its joiner, which counts from zero then.
+    pub(crate) fn restart_joiner(&self) {
+        let joined = self.trips();
+        self.state.joiner.lock().expect("no test panicked here").before = joined;
+    }
+
+    /// How often its joiner's count was looked at.
+    pub(crate) fn looks(&self) -> usize {
+        self.state.joiner.lock().expect("no test panicked here").looks
+    }
+
+    /// What its joiner showed at the last look.
+    pub(crate) fn shown(&self) -> usize {
+        self.state.joiner.lock().expect("no test panicked here").shown
+    }
+
     /// How many connections were used.
     pub(crate) fn connections(&self) -> usize {
         self.state.peers.lock().expect("no test panicked here").len()
     }
 }
 
-/// As of a joiner that has joined all that was answered here.
+/// As of its joiner.
 async fn metrics(state: Data<State>) -> String {
-    let joined = state.trip_ids.lock().expect("no test panicked here").len();
+    let trips = state.trip_ids.lock().expect("no test panicked here").len();
+    let mut joiner = state.joiner.lock().expect("no test panicked here");
+    joiner.looks += 1;
+    if joiner.looks <= joiner.catches_up {
+        joiner.others += 1;
+    }
+    let joined = trips - joiner.before + joiner.others;
+    joiner.shown = joined;
     format!(
         "# TYPE tripstream_joiner_joined counter\ntripstream_joiner_joined_total {joined}\n# EOF\n"
     )

@@ -62,7 +62,7 @@ pub(super) fn real_period(run: &Run) -> Option<Duration> {
     Some(Duration::from_secs_f64((last - first).max(0.0) / 1_000.0 / steps as f64))
 }
 
-/// How long after `at_s` the first request was confirmed that started after it; seconds.
+/// How long after `at_s` the next request was confirmed, whenever it had started; seconds.
 pub(super) fn recovery(run: &Run, at_s: f64) -> Option<f64> {
     let confirmed = run.ticks.iter().filter(|tick| tick.outcome == TickOutcome::Ok);
     confirmed

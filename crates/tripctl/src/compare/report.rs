@@ -76,7 +76,7 @@ impl Report {
             blocks.extend(scenario(outcome));
         }
         blocks.push(Block::Heading(2, "How it was measured".to_owned()));
-        blocks.push(Block::List(method()));
+        blocks.push(Block::List(method(&self.outcomes)));
         blocks.push(Block::Heading(2, "Do the counts add up?".to_owned()));
         blocks.extend(self.verdicts());
         blocks
@@ -286,7 +286,12 @@ fn millis(timings: &Timings, percent: f64) -> String {
     three_digits(timings.percentile(percent).as_secs_f64() * 1_000.0)
 }
 
-fn method() -> Vec<String> {
+fn method(outcomes: &[Outcome]) -> Vec<String> {
+    let proxied = if outcomes.iter().all(|outcome| outcome.scenario.together) {
+        "It is there in every scenario, and passes all on where nothing is in the way."
+    } else {
+        "Where each scheduler runs alone, there is no proxy."
+    };
     let late = time(LATE_AFTER);
     [
         "Lag is the actual minus the intended start. Latency counts from the intended start, so that waiting for a turn \
@@ -297,8 +302,8 @@ fn method() -> Vec<String> {
         "In percentile plots each further nine is equally far; the number behind a name is that of the requests. The dot \
          is the longest of all.".to_owned(),
         "\"Never due\" are trips of the load for which the schedule had no tick within the time.".to_owned(),
-        "Delays, errors, refusals and the limit of the overload come from a proxy between each scheduler and the API; \
-         the restart is a real one of the API's process. Where nothing is in the way, there is no proxy.".to_owned(),
+        format!("Delays, errors, refusals and the limit of the overload come from a proxy between each scheduler and the API; \
+         the restart is a real one of the API's process. {proxied}"),
         "CPU time is what the kernel counts, in steps of 10 ms, from a second after the start. Trips in Kafka are \
          counted by offsets, for each topic.".to_owned(),
     ]

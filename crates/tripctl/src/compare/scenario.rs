@@ -10,6 +10,10 @@ pub(super) const TRIPS_PER_S: u32 = 30;
 pub(super) const MAX_IN_FLIGHT: usize = 10;
 /// A request that starts later than this after its time counts as late.
 pub(super) const LATE_AFTER: Duration = Duration::from_millis(100);
+/// How long a request may take: longer than the slowest answer of any scenario.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a request that produced nothing is sent again.
+const RETRIES: u32 = 3;
 /// How often tokio-cron-scheduler looks whether a job is due.
 pub(super) const CRON_POLLING: Duration = Duration::from_millis(500);
 
@@ -87,6 +91,8 @@ impl Contender {
         own.chain([
             ("client.max_in_flight".to_owned(), MAX_IN_FLIGHT.to_string()),
             ("client.late_after".to_owned(), time(LATE_AFTER)),
+            ("client.timeout".to_owned(), time(TIMEOUT)),
+            ("client.retries".to_owned(), RETRIES.to_string()),
         ])
         .collect()
     }

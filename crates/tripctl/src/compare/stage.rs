@@ -1,5 +1,7 @@
 //! What the schedulers run against: a dev stack and the API, as processes.
 
+use std::ffi::OsString;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +17,8 @@ use crate::process::{Group, Process, ProcessError, binary, environment, free_add
 use crate::settings::Settings;
 
 const API: &str = "producer-api";
+/// What the names of all environment variables begin with that configure a service, in small letters.
+const PREFIX: &str = "tripstream_";
 /// How long a program may take until it can work.
 const READY: Duration = Duration::from_secs(60);
 /// How long one may take to end.
@@ -91,7 +95,9 @@ impl<'a> Stage<'a> {
         self.api_ready().await
     }
 
-    /// Starts a scheduler that is told these keys; its log is `name` in the directory of all logs.
+    /// Starts a scheduler that is told these keys, and nothing else but how to log: what the user has configured for the
+    /// schedulers is not to tell in the comparison, and some of it, such as a ramp, can't be undone key by key. Its log is
+    /// `name` in the directory of all logs.
     pub(super) fn start_scheduler(
         &self,
         contender: Contender,
@@ -100,9 +106,17 @@ impl<'a> Stage<'a> {
     ) -> Result<Process, CompareError> {
         let program = contender.program();
         let mut command = Command::new(binary(program)?);
-        let keys: Vec<(&str, String)> =
-            keys.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
-        environment::inherit(&mut command, &self.settings, self.common, &keys);
+        forget_configuration(&mut command, std::env::vars_os().map(|(name, _)| name));
+        // A directory of its own, so that there is no .env beside it either.
+        let config_dir = self.dir.join("schedulers").join("config");
+        fs::create_dir_all(&config_dir)
+            .and_then(|()| fs::write(config_dir.join("default.toml"), ""))
+            .map_err(CompareError::system("making a configuration for the schedulers"))?;
+        command.arg("--config-dir").arg(config_dir);
+        command.args(["--log-format", "text", "--log-level", &self.settings.log.level]);
+        for (key, value) in keys {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
         Ok(Process::start(program, command, &self.dir.join(name), &self.group)?)
     }
 
@@ -146,9 +160,23 @@ fn api_command(
     address: SocketAddr,
 ) -> Result<Command, ProcessError> {
     let mut command = Command::new(binary(API)?);
-    let keys = [("producer.listen", address.to_string())];
+    let keys = [
+        ("producer.listen", address.to_string()),
+        // Rows are counted by offsets, of which transactions take some, too.
+        ("producer.atomic", false.to_string()),
+    ];
     environment::inherit(&mut command, settings, common, &keys);
     Ok(command)
+}
+
+/// Takes from what a program will see of these variables all that would configure it.
+fn forget_configuration(command: &mut Command, names: impl Iterator<Item = OsString>) {
+    for name in names {
+        // A name counts in any case.
+        if name.to_string_lossy().to_lowercase().starts_with(PREFIX) {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Waits until `ready` has something, as long as `process` runs.

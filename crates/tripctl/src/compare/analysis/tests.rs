@@ -33,6 +33,10 @@ fn the_order_is_that_of_the_figures() {
 fn cron_s_lag_is_measured_against_its_polling_step() {
     let within = told([shape(9, 480, 20), shape(100, 1, 20), shape(99, 1, 20)]);
     assert!(within.contains("its largest lag, 480 ms, lies within one such step"), "{within}");
+    let mut exact = outcome_of(vec![run(Contender::Cron, shape(9, 1, 20))]);
+    exact.runs[0].report.lag.record(Duration::from_micros(500_300));
+    let exact = of(&exact).join("\n");
+    assert!(exact.contains("its largest lag, 500 ms, lies within one such step"), "{exact}");
     let beyond = told([shape(9, 700, 20), shape(100, 1, 20), shape(99, 1, 20)]);
     assert!(beyond.contains("but its largest lag, 700 ms, is longer"), "{beyond}");
 }
