@@ -2,6 +2,7 @@
 //!
 //! All calls block; they belong on a thread of their own.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use models::Partition;
@@ -97,6 +98,8 @@ pub struct Record<'a> {
 pub struct TransactionalProducer {
     producer: BaseProducer<LogContext>,
     timeout: Duration,
+    /// Where Kafka knows this producer from an acknowledged record.
+    known: Mutex<Vec<(String, Partition)>>,
 }
 
 const COMMIT: &str = "commit the transaction";
@@ -127,7 +130,7 @@ impl TransactionalProducer {
         // A successful delivery tells nothing that the commit doesn't.
         config.set("delivery.report.only.error", "true");
         let producer = config.create_with_context(LogContext::default())?;
-        Ok(Self { producer, timeout })
+        Ok(Self { producer, timeout, known: Mutex::default() })
     }
 
     /// Takes over the transactional id: aborts what an earlier producer left open, and fences it.
@@ -148,12 +151,33 @@ impl TransactionalProducer {
         done("begin a transaction", self.producer.begin_transaction())
     }
 
-    /// Adds a record to the transaction. Waits while the local queue is full.
+    /// Adds a record to the transaction. Waits while the local queue is full, and the first time that it writes to a
+    /// partition until Kafka has acknowledged that.
+    ///
+    /// A partition's leader takes any sequence number from a producer that it doesn't know. If the first batch were
+    /// refused (`NOT_LEADER_OR_FOLLOWER`) and the second one, already on its way, taken, the first could not be
+    /// written any more, and librdkafka would count it as acknowledged.
     ///
     /// # Errors
     ///
-    /// [`TransactionError`]; [`Remedy::Retry`] if the queue stays full for the whole time-out.
+    /// [`TransactionError`]; [`Remedy::Retry`] if the queue stays full, or there is no acknowledgement, for the whole
+    /// time-out.
     pub fn send(&self, record: Record<'_>) -> Result<(), TransactionError> {
+        let is_known = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.iter().any(|(topic, at)| *at == record.partition && topic == record.topic)
+        };
+        if is_known {
+            return self.enqueue(record);
+        }
+        let place = (record.topic.to_owned(), record.partition);
+        self.enqueue(record)?;
+        self.settle(Instant::now() + self.timeout)?;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+        Ok(())
+    }
+
+    fn enqueue(&self, record: Record<'_>) -> Result<(), TransactionError> {
         let mut base = BaseRecord::<[u8], [u8]>::to(record.topic).partition(record.partition);
         base.key = record.key;
         base.payload = record.value;

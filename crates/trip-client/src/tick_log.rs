@@ -65,8 +65,8 @@ pub struct TickLog {
 }
 
 impl TickLog {
-    /// Creates the file, in place of what is at `path`, and its directory. The run starts now, until
-    /// [`TickLog::start_at`] says otherwise.
+    /// Creates the file, in place of what is at `path`, and its directory. The run starts now, unless it
+    /// says otherwise later.
     ///
     /// # Errors
     ///
