@@ -31,17 +31,23 @@ struct Datum<'a> {
     out: &'a mut Vec<u8>,
 }
 
-impl Datum<'_> {
-    /// A zigzag varint: what Avro calls `int` and `long`, the lengths of texts and arrays, and the branches of unions.
-    #[inline]
-    fn long(&mut self, number: i64) {
-        let mut rest = (number << 1).cast_unsigned() ^ (number >> 63).cast_unsigned();
-        while rest >= 0x80 {
-            self.out.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.out.push(rest as u8);
+/// Appends a zigzag varint: what Avro calls `int` and `long`, the lengths of texts and arrays, and the branches of
+/// unions.
+#[inline]
+pub(crate) fn put_number(out: &mut Vec<u8>, number: i64) {
+    let mut rest = (number << 1).cast_unsigned() ^ (number >> 63).cast_unsigned();
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
     }
+    out.push(rest as u8);
+}
+
+/// Appends a text.
+#[inline]
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_number(out, text.len() as i64);
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// The kinds of values that no schema here has: writing one is a mistake in this crate, not a row's.
@@ -66,13 +72,13 @@ impl ser::Serializer for &mut Datum<'_> {
 
     #[inline]
     fn serialize_i32(self, number: i32) -> Result<(), NotInSchemas> {
-        self.long(number.into());
+        put_number(self.out, number.into());
         Ok(())
     }
 
     #[inline]
     fn serialize_i64(self, number: i64) -> Result<(), NotInSchemas> {
-        self.long(number);
+        put_number(self.out, number);
         Ok(())
     }
 
@@ -84,21 +90,20 @@ impl ser::Serializer for &mut Datum<'_> {
 
     #[inline]
     fn serialize_str(self, text: &str) -> Result<(), NotInSchemas> {
-        self.long(text.len() as i64);
-        self.out.extend_from_slice(text.as_bytes());
+        put_text(self.out, text);
         Ok(())
     }
 
     /// Every union is one of null, which comes first, and another type.
     #[inline]
     fn serialize_none(self) -> Result<(), NotInSchemas> {
-        self.long(0);
+        put_number(self.out, 0);
         Ok(())
     }
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), NotInSchemas> {
-        self.long(1);
+        put_number(self.out, 1);
         value.serialize(self)
     }
 
@@ -111,7 +116,7 @@ impl ser::Serializer for &mut Datum<'_> {
     fn serialize_seq(self, items: Option<usize>) -> Result<Self, NotInSchemas> {
         let items = items.ok_or_else(|| NotInSchemas("an array of unknown length".to_owned()))?;
         if items > 0 {
-            self.long(items as i64);
+            put_number(self.out, items as i64);
         }
         Ok(self)
     }
@@ -215,7 +220,7 @@ impl ser::SerializeSeq for &mut Datum<'_> {
     }
 
     fn end(self) -> Result<(), NotInSchemas> {
-        self.long(0);
+        put_number(self.out, 0);
         Ok(())
     }
 }

@@ -135,25 +135,10 @@ fn number(datum: &[u8], at: usize) -> Option<(i64, usize)> {
     None
 }
 
-/// Appends a number as Avro writes `int` and `long`.
-pub(crate) fn put_number(out: &mut Vec<u8>, value: i64) {
-    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while zigzag >= 0x80 {
-        out.push(zigzag as u8 | 0x80);
-        zigzag >>= 7;
-    }
-    out.push(zigzag as u8);
-}
-
-/// Appends a string.
-pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_number(out, i64::try_from(text.len()).expect("a text is shorter than 2^63 bytes"));
-    out.extend_from_slice(text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datum::put_number;
 
     #[test]
     fn numbers_are_read_as_they_were_written() {

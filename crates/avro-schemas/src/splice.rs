@@ -5,7 +5,8 @@
 
 use models::{EventTime, Side};
 
-use crate::fields::{Ends, put_number, put_text};
+use crate::datum::{put_number, put_text};
+use crate::fields::Ends;
 use crate::row::Layout;
 use crate::wire::SchemaId;
 

@@ -8,9 +8,9 @@
 use models::{EventTime, Partition, TripId};
 use serde::{Deserialize, Serialize};
 
+use crate::Counters;
 use crate::entry::{Closed, Entry, Held, Outcome, Slots, Span};
 use crate::watermark::{InputMark, Mark};
-use crate::{Counters, Payload};
 
 /// What the state of a task is now, in part (a delta) or as a whole (a snapshot).
 ///
@@ -70,20 +70,6 @@ impl<P: Clone> From<TripRef<'_, P>> for TripState<P> {
             EntryRef::Unmatched(span) => EntryState::Unmatched(span),
         });
         Self { trip_id: trip.trip_id.clone(), entries: entries.collect() }
-    }
-}
-
-impl<P: Payload> TripState<P> {
-    /// About how many bytes it takes in a compact binary encoding: a measure for cutting a long
-    /// list of trips into records.
-    pub fn size_bytes(&self) -> usize {
-        let entries = self.entries.iter().map(|entry| match entry {
-            EntryState::Open(rows) => {
-                4 + rows.iter().flatten().map(|row| 12 + row.payload.size_bytes()).sum::<usize>()
-            }
-            EntryState::Joined(_) | EntryState::Unmatched(_) => 20,
-        });
-        8 + self.trip_id.as_str().len() + entries.sum::<usize>()
     }
 }
 

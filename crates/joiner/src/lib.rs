@@ -2,7 +2,7 @@
 //!
 //! # Where to look
 //!
-//! [`run`] sets up what a process needs once, then `runner.rs` opens one `session.rs` after another: a membership in
+//! [`run`] sets up what a process needs once, then `runner.rs` opens one `session/` after another: a membership in
 //! the consumer group (`group.rs`) with a transactional producer (`transaction.rs`). `work.rs` does what is to be done
 //! with each record: `rows.rs` reads it, the crate `join` decides, `outputs.rs`, `rejects.rs` and `repartition.rs`
 //! make the records that are written. `changelog/` keeps the state.

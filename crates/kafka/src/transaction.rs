@@ -294,11 +294,6 @@ impl TransactionalProducer {
         self.producer.poll(Duration::ZERO);
     }
 
-    /// Records that are queued or on their way.
-    pub fn in_flight(&self) -> usize {
-        usize::try_from(self.producer.in_flight_count()).unwrap_or_default()
-    }
-
     /// The first error of a delivery since the last call: the cause behind an abort.
     pub fn take_delivery_error(&self) -> Option<KafkaError> {
         self.producer.context().take_delivery_error()

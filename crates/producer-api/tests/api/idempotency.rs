@@ -9,7 +9,7 @@ use models::Side;
 use serde_json::{Value, json};
 
 use crate::atomic::{assert_holds_exactly, ids};
-use crate::harness::{Api, TRIPS, config_for, dev_stack};
+use crate::harness::{Answer, Api, TRIPS, config_for, dev_stack};
 use crate::topics::{committed, rows_by_trip};
 
 const KEY: &str = "Idempotency-Key";
@@ -183,6 +183,21 @@ async fn several_processes_make_one_set_of_trips_a_key() {
     assert_holds_exactly(&config, trips);
 }
 
+/// Sends the request with key `k` again until it is answered, which it must be; until then with one of `undecided`.
+async fn found_out(api: &Api, undecided: &[u16]) -> Answer {
+    let answered = async {
+        loop {
+            let answer = api.trips_once("k", 5).await;
+            if answer.status == 200 {
+                return answer;
+            }
+            assert!(undecided.contains(&answer.status), "{answer:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LONG, answered).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_commit_without_an_answer_is_found_out_by_the_same_key() {
     for fault in [Fault::hold(), Fault::lose_answer()] {
@@ -205,17 +220,7 @@ async fn a_commit_without_an_answer_is_found_out_by_the_same_key() {
             );
         }
         stack.clear_faults();
-        let found_out = async {
-            loop {
-                let answer = api.trips_once("k", 5).await;
-                if answer.status == 200 {
-                    return answer;
-                }
-                assert!(matches!(answer.status, 409 | 504), "{answer:?}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        let found_out = tokio::time::timeout(LONG, found_out).await.unwrap();
+        let found_out = found_out(&api, &[409, 504]).await;
         assert_eq!(api.trips_once("k", 5).await.text, found_out.text);
         api.stop().await.unwrap();
         let found = rows_by_trip(&config);
@@ -239,17 +244,7 @@ async fn a_request_in_doubt_stays_so_when_kafka_refuses_the_transactional_id() {
     let other = api.trips_once("other", 1).await;
     assert_eq!((other.status, &other.json()["produced"]), (502, &json!(false)), "{other:?}");
     stack.clear_faults();
-    let found_out = async {
-        loop {
-            let answer = api.trips_once("k", 5).await;
-            if answer.status == 200 {
-                return answer;
-            }
-            assert_eq!(answer.status, 409, "{answer:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let found_out = tokio::time::timeout(LONG, found_out).await.unwrap();
+    let found_out = found_out(&api, &[409]).await;
     // Counted once, though the one who asked first did not wait to hear it.
     let delivered = r#"tripstream_api_records_total{topic="hw.fake.trips",result="delivered"}"#;
     api.wait_for_metric(delivered, 6.0).await;

@@ -4,15 +4,17 @@
 //! offsets from the group, state from the changelog. So there is one way back, and it is the one that every
 //! start takes.
 
+mod commit;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use join::WallTime;
 use kafka::transaction::{TransactionError, TransactionalProducer};
 use models::Partition;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error, info, warn};
 
 use crate::changelog::{RestoreFailure, Restorer};
@@ -24,7 +26,8 @@ use crate::schemas::Answer;
 use crate::silence::Silence;
 use crate::tally::Tally;
 use crate::transaction::Transactions;
-use crate::work::{Balance, OwnTask, Step, Work, orphans};
+use crate::work::{OwnTask, Step, Work, orphans};
+use commit::Receipt;
 
 /// Why a session ended early.
 #[derive(Debug, thiserror::Error)]
@@ -71,17 +74,6 @@ fn kafka_error(doing: &'static str) -> impl Fn(KafkaError) -> SessionError {
     move |source| SessionError::Kafka { doing, source }
 }
 
-/// What was committed, for those who want to hear of it.
-struct Receipt {
-    asked: Instant,
-    tally: Tally,
-    balance: Balance,
-    /// Up to where the repartition partitions are read.
-    read: Vec<(Partition, i64)>,
-    /// Up to where the changelog's partitions are obsolete.
-    obsolete: Vec<(Partition, i64)>,
-}
-
 /// How many records are taken from one partition before the next one has its turn.
 const TURN: usize = 500;
 /// How long one call of the producer may take before it is looked whether to go on.
@@ -91,7 +83,6 @@ const SHORT_REST: Duration = Duration::from_millis(1);
 const LONG_REST: Duration = Duration::from_millis(10);
 /// From when on a rest is long.
 const QUIET: Duration = Duration::from_millis(200);
-const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long Kafka may take to say where the partitions go on.
 const POSITIONS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause before it is asked again, when a former owner's transaction is under way.
@@ -402,100 +393,6 @@ impl<'e> Session<'e> {
         self.env.report.tick();
         if self.last_row.elapsed() < QUIET { SHORT_REST } else { LONG_REST }
     }
-
-    /// Asks for a commit of the open transaction, if there is one: marks, changelog and offsets go with it.
-    fn commit(&mut self) {
-        if !self.work.transactions.is_open() {
-            return;
-        }
-        let asked = Instant::now();
-        self.work.advance(wall_time());
-        self.work.tell_marks();
-        let obsolete = self.write_changelog();
-        let membership =
-            self.membership.as_ref().expect("what is written belongs to an assignment");
-        self.work.transactions.commit(offsets(&self.feeds), Arc::clone(membership));
-        let mut read = Vec::new();
-        for feed in &mut self.feeds {
-            if std::mem::take(&mut feed.uncommitted)
-                && let Source::Repartition(partition) = feed.source
-            {
-                read.push((partition, feed.next));
-            }
-        }
-        let tally = std::mem::take(&mut self.work.tally);
-        let balance = self.work.balance();
-        self.committing = Some(Receipt { asked, tally, balance, read, obsolete });
-    }
-
-    /// Commits what there is, and returns when Kafka has it.
-    fn commit_and_wait(&mut self) -> Result<(), SessionError> {
-        self.settle()?;
-        self.commit();
-        self.settle()
-    }
-
-    fn settle(&mut self) -> Result<(), SessionError> {
-        if self.work.transactions.settle()? {
-            self.committed();
-        }
-        Ok(())
-    }
-
-    /// The commit that was asked for has succeeded.
-    fn committed(&mut self) {
-        let receipt = self.committing.take().expect("only what was asked for is committed");
-        let Receipt { asked, tally, balance, read, obsolete } = receipt;
-        self.commits += 1;
-        for (partition, next) in read {
-            self.env.cleaner.read_up_to(partition, next);
-        }
-        for (partition, end) in obsolete {
-            self.env.cleaner.snapshot_at(partition, end);
-        }
-        for task in self.work.tasks.iter().flatten() {
-            self.env.metrics.standing(&task.join);
-        }
-        self.env.metrics.committed(&tally, asked.elapsed());
-        self.env.report.committed(&tally, balance);
-    }
-
-    /// Appends what changed in the tasks. Where that is all there is, what lies before the given ends is obsolete.
-    fn write_changelog(&mut self) -> Vec<(Partition, i64)> {
-        let mut obsolete = Vec::new();
-        let topic = &self.env.topology.changelog.name;
-        for task in self.work.tasks.iter_mut().flatten().filter(|task| task.touched) {
-            let transactions = &mut self.work.transactions;
-            task.touched = false;
-            if task.changelog.snapshot_is_due(&task.join) {
-                let partition = task.join.layout().task();
-                let end = self.group.end_of(topic, partition, END_TIMEOUT);
-                task.changelog.snapshot(&mut task.join, transactions);
-                match end {
-                    Ok(end) => obsolete.push((partition, end)),
-                    Err(error) => debug!(%error, partition, "the changelog is not shortened"),
-                }
-            } else {
-                task.changelog.delta(&mut task.join, transactions);
-            }
-        }
-        obsolete
-    }
-}
-
-/// What a transaction says of the partitions: where those have come to that were read from, and in any case that of
-/// each task's repartition partition. It is by these that Kafka tells a task's owner from a former one, and that
-/// a new owner waits for us; and a transaction may have nothing but what time has decided.
-fn offsets(feeds: &[Feed]) -> TopicPartitionList {
-    let mut offsets = TopicPartitionList::new();
-    for feed in feeds {
-        if feed.uncommitted || matches!(feed.source, Source::Repartition(_)) {
-            offsets
-                .add_partition_offset(&feed.topic, feed.partition, Offset::Offset(feed.next))
-                .expect("an offset is not negative");
-        }
-    }
-    offsets
 }
 
 /// The wall clock, as the join takes it.
