@@ -115,7 +115,7 @@ impl<'t, P> TripRef<'t, P> {
     }
 
     /// Its entries, in the order in which they were opened; none if it is gone.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = EntryRef<'t, P>> + use<'t, P> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = EntryRef<'t, P>> + Clone + use<'t, P> {
         let open = self.open;
         self.entries.iter().map(move |entry| match entry {
             Entry::Open(slot) => {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
-use join::Task;
+use join::{Task, WallTime};
 use models::{EventTime, Partition, Side};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::changelog::Progress;
 use crate::payload::Payload;
 use crate::rejects::Reason;
 use crate::tally::{Tally, UNMATCHED};
@@ -74,7 +75,10 @@ pub(crate) struct Metrics {
     watermark: Gauges,
     open_entries: Gauges,
     state_bytes: Gauges,
+    watermark_lag: Family<TaskLabel, Gauge<f64, AtomicU64>>,
     lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
+    restore_seconds: Histogram,
+    restored: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -90,7 +94,11 @@ impl Metrics {
             watermark: Family::default(),
             open_entries: Family::default(),
             state_bytes: Family::default(),
+            watermark_lag: Family::default(),
             lag: Family::default(),
+            // 10 ms to 5 min.
+            restore_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 16)),
+            restored: Gauge::default(),
         };
         metrics.register(|registry| own.clone().name(registry));
         own
@@ -111,6 +119,12 @@ impl Metrics {
         registry.register("state_bytes", "Memory that the state takes, about", self.state_bytes);
         let help = "Records of an assigned partition that are not read yet";
         registry.register("lag_records", help, self.lag);
+        let help = "How far a task's watermark was behind the wall clock at its last commit";
+        registry.register("watermark_lag_seconds", help, self.watermark_lag);
+        let help = "Duration of a restore, for all tasks that were assigned together";
+        registry.register("restore_seconds", help, self.restore_seconds);
+        let help = "Part of the changelog that is read, from 0 to 1, by the last restore";
+        registry.register("restored_ratio", help, self.restored);
     }
 
     /// A transaction was committed.
@@ -149,12 +163,25 @@ impl Metrics {
         self.transactions.get_or_create(&OutcomeLabel { outcome: "aborted" }).inc();
     }
 
+    /// How far a restore is that is under way.
+    pub(crate) fn restoring(&self, Progress { read, all }: Progress) {
+        self.restored.set(if all > 0 { read as f64 / all as f64 } else { 1.0 });
+    }
+
+    /// The state of tasks is restored.
+    pub(crate) fn restored(&self, took: Duration) {
+        self.restored.set(1.0);
+        self.restore_seconds.observe(took.as_secs_f64());
+    }
+
     /// Where a task stands.
-    pub(crate) fn standing(&self, task: &Task<Payload>) {
+    pub(crate) fn standing(&self, task: &Task<Payload>, now: WallTime) {
         let label = TaskLabel { task: task.layout().task() };
         if task.watermark() > EventTime::MIN {
-            let seconds = task.watermark().as_millis() / 1_000;
-            self.watermark.get_or_create(&label).set(seconds);
+            let ms = task.watermark().as_millis();
+            self.watermark.get_or_create(&label).set(ms / 1_000);
+            let behind = (now.as_millis() - ms) as f64 / 1e3;
+            self.watermark_lag.get_or_create(&label).set(behind);
         }
         self.open_entries.get_or_create(&label).set(task.open_entries() as i64);
         self.state_bytes.get_or_create(&label).set(task.state_bytes() as i64);
@@ -175,6 +202,7 @@ impl Metrics {
     pub(crate) fn gone(&self, task: Partition) {
         let label = TaskLabel { task };
         self.watermark.remove(&label);
+        self.watermark_lag.remove(&label);
         self.open_entries.remove(&label);
         self.state_bytes.remove(&label);
     }

@@ -12,7 +12,7 @@ use avro_schemas::Decoded;
 use harness::{Rig, Row, now_ms};
 use kafka::partitioner::partition_for;
 use models::Side;
-use models::records::{JoinedStream, UnmatchedTrip};
+use models::records::{DriverEarning, JoinedStream, Trip, UnmatchedTrip};
 
 const TRIPS: usize = 300;
 
@@ -141,6 +141,45 @@ async fn a_second_joiner_takes_its_share_of_the_state_and_leaves_it_again() {
     assert_eq!(first.joined + second.joined, TRIPS as u64);
     assert!(first.joined > 0 && second.joined > 0, "{first} | {second}");
     assert_eq!(first.rows_in + second.rows_in, 3 * TRIPS as u64);
+}
+
+/// Several open entries of one trip_id are together larger than a record of the changelog can be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trip_that_is_larger_than_a_record_of_the_changelog_is_restored() {
+    const TIMES: usize = 3;
+    const LARGE: usize = 900_000;
+    let mut rig = Rig::new([1, 1, 1]).await;
+    register_outputs(&rig).await;
+    rig.config.joiner.window = Duration::from_secs(1);
+    // Nothing is decided by time.
+    rig.config.joiner.max_skew = Some(Duration::from_secs(60));
+    rig.config.joiner.idle = Duration::from_secs(60);
+    let trip_id = || "trip".to_owned();
+    let now = now_ms();
+    let rows = |value: Vec<u8>| {
+        let at = move |n: usize| now - 5_000 * i64::try_from(n).unwrap();
+        (0..TIMES).map(move |n| (0, "trip".to_owned(), Some(value.clone()), at(n)))
+    };
+    let trip = Trip { trip_id: trip_id(), pickup_location: "x".repeat(LARGE), ..Trip::default() };
+    let driver_id = "x".repeat(LARGE);
+    let driver = DriverEarning { driver_id, trip_id: trip_id(), ..DriverEarning::default() };
+    rig.produce(Side::Trip, rows(rig.encode(Side::Trip, &trip))).await;
+    rig.produce(Side::Driver, rows(rig.encode(Side::Driver, &driver))).await;
+    let joiner = rig.start();
+    joiner.has_read(2 * TIMES as u64).await;
+    joiner.stop().await;
+
+    rig.produce(Side::Rider, rows(rig.value(Side::Rider, "trip"))).await;
+    let joiner = rig.start();
+    let rows = rig.read_when(&rig.config.topics.joined_streams, TIMES).await;
+    let summary = joiner.stop().await;
+    assert_eq!((rows.len(), summary.joined), (TIMES, TIMES as u64));
+    for row in &rows {
+        let joined = joined(&rig, row);
+        assert_eq!(joined.trip_info.pickup_location, trip.pickup_location);
+        assert_eq!(joined.driver_earning_info.driver_id, driver.driver_id);
+        assert_eq!(joined.rider_info.rider_id, "rider of trip");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,8 @@
 //!
 //! A record is: the form (1 byte), whether the state before it is void (1 byte), then the task's standing as JSON
 //! behind its length, then trips up to the end. A trip is its id behind its length, the number of its
-//! entries, and the entries, each with a kind in front. Lengths are 4 bytes, times 8, big-endian like all of
+//! entries, and the entries, each with a kind in front. The highest bit of the number says that the first trip of the
+//! next record is the same one, with more of its entries. Lengths are 4 bytes, times 8, big-endian like all of
 //! Kafka. Rows are framed Avro of our own schemas: a release that changes those must raise [`FORM`] and still
 //! read the older one.
 
@@ -12,13 +13,18 @@ use models::{EmptyTripId, EventTime, Side, TripId};
 
 use crate::payload::Payload;
 
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+/// As [`FORM`], but every trip is whole.
+const FORM_OF_WHOLE_TRIPS: u8 = 1;
 /// Where it stands whether the state before is void.
 const RESETS: usize = 1;
 
 const OPEN: u8 = 0;
 const JOINED: u8 = 1;
 const UNMATCHED: u8 = 2;
+
+/// In the number of a trip's entries: more of them are in the next record.
+const MORE: u32 = 1 << 31;
 
 /// Stands where an id would: the form says which schema it is.
 const OWN_SCHEMA: SchemaId = SchemaId::new(0);
@@ -27,7 +33,7 @@ const OWN_SCHEMA: SchemaId = SchemaId::new(0);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FormatError {
     /// It was written by another release, or by somebody else.
-    #[error("form {0} is not known, this release reads form {FORM}")]
+    #[error("form {0} is not known, this release reads forms {FORM_OF_WHOLE_TRIPS} to {FORM}")]
     UnknownForm(u8),
     /// It ends too early.
     #[error("the record is truncated")]
@@ -47,6 +53,9 @@ pub(crate) enum FormatError {
     /// An entry is of a kind that doesn't exist.
     #[error("an entry of unknown kind {0}")]
     UnknownKind(u8),
+    /// The next record does not go on with the trip.
+    #[error("trip {0} is not followed by its other entries")]
+    Unfinished(TripId),
 }
 
 /// Makes records of a state or of what changed in it.
@@ -61,7 +70,7 @@ pub(super) struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// Records of about `max_bytes` at most; only a trip that is larger alone makes a larger one.
+    /// Records of about `max_bytes` at most; only an entry that is larger alone makes a larger one.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self { max_bytes, ..Self::default() }
     }
@@ -77,25 +86,50 @@ impl RecordWriter {
         self.record[RESETS] = u8::from(resets);
     }
 
-    /// Appends a trip; gives a record to `full` when there is no room for it.
-    pub(super) fn trip(&mut self, trip: &TripRef<'_, Payload>, full: impl FnOnce(&[u8])) {
+    /// Appends a trip; gives records to `full` when there is no room for it.
+    pub(super) fn trip(&mut self, trip: &TripRef<'_, Payload>, full: impl FnMut(&[u8])) {
         self.entries(trip.trip_id(), trip.entries(), full);
     }
 
     fn entries<'p>(
         &mut self,
         trip_id: &TripId,
-        entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>>,
-        full: impl FnOnce(&[u8]),
+        entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>> + Clone,
+        mut full: impl FnMut(&[u8]),
     ) {
         let before = self.record.len();
-        put_trip(&mut self.record, trip_id, entries);
+        put_trip(&mut self.record, trip_id, entries.clone());
         if self.record.len() > self.max_bytes && before > self.front.len() {
             full(&self.record[..before]);
             let front = self.front.len();
             // Makes the trip the first one of the next record.
             self.record.drain(front..before);
             self.record[RESETS] = u8::from(false);
+        }
+        if self.record.len() > self.max_bytes && entries.len() > 1 {
+            self.spread(trip_id, entries, full);
+        }
+    }
+
+    /// Replaces the trip, which is the only one of the record, by a record for each of its entries.
+    fn spread<'p>(
+        &mut self,
+        trip_id: &TripId,
+        entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>>,
+        mut full: impl FnMut(&[u8]),
+    ) {
+        self.record.truncate(self.front.len());
+        let mut left = entries.len();
+        for entry in entries {
+            left -= 1;
+            put_bytes(&mut self.record, trip_id.as_str().as_bytes());
+            put_number(&mut self.record, 1 | if left > 0 { MORE } else { 0 });
+            put_entry(&mut self.record, &entry);
+            if left > 0 {
+                full(&self.record);
+                self.record.truncate(self.front.len());
+                self.record[RESETS] = u8::from(false);
+            }
         }
     }
 
@@ -105,25 +139,60 @@ impl RecordWriter {
     }
 }
 
-/// Reads one record: whether the state before it is void, and what it says.
-pub(super) fn decode(record: &[u8]) -> Result<(bool, Changes<Payload>), FormatError> {
-    let mut rest = record;
-    match take(&mut rest, 1)?[0] {
-        FORM => {}
-        other => return Err(FormatError::UnknownForm(other)),
+/// Reads records in the order in which they were written.
+#[derive(Debug, Default)]
+pub(super) struct RecordReader {
+    /// The entries of a trip of which more are in the next record.
+    unfinished: Option<TripState<Payload>>,
+}
+
+impl RecordReader {
+    /// Reads one record: whether the state before it is void, and what it says of trips that end in it.
+    pub(super) fn read(&mut self, record: &[u8]) -> Result<(bool, Changes<Payload>), FormatError> {
+        let mut rest = record;
+        match take(&mut rest, 1)?[0] {
+            FORM | FORM_OF_WHOLE_TRIPS => {}
+            other => return Err(FormatError::UnknownForm(other)),
+        }
+        let resets = take(&mut rest, 1)?[0] != 0;
+        let standing = serde_json::from_slice(take_bytes(&mut rest)?)?;
+        let mut trips = Vec::new();
+        let mut begun = self.unfinished.take();
+        while !rest.is_empty() {
+            let (mut trip, more) = take_trip(&mut rest)?;
+            if let Some(mut begun) = begun.take() {
+                if resets || begun.trip_id != trip.trip_id {
+                    return Err(FormatError::Unfinished(begun.trip_id));
+                }
+                begun.entries.append(&mut trip.entries);
+                trip = begun;
+            }
+            if !more {
+                trips.push(trip);
+            } else if rest.is_empty() {
+                self.unfinished = Some(trip);
+            } else {
+                return Err(FormatError::Unfinished(trip.trip_id));
+            }
+        }
+        match begun {
+            Some(begun) => Err(FormatError::Unfinished(begun.trip_id)),
+            None => Ok((resets, Changes { standing, trips })),
+        }
     }
-    let resets = take(&mut rest, 1)?[0] != 0;
-    let standing = serde_json::from_slice(take_bytes(&mut rest)?)?;
-    let mut trips = Vec::new();
-    while !rest.is_empty() {
-        trips.push(take_trip(&mut rest)?);
+
+    /// Whether a trip is whole up to here.
+    pub(super) fn finish(self) -> Result<(), FormatError> {
+        self.unfinished.map_or(Ok(()), |trip| Err(FormatError::Unfinished(trip.trip_id)))
     }
-    Ok((resets, Changes { standing, trips }))
+}
+
+fn put_number(out: &mut Vec<u8>, number: u32) {
+    out.extend_from_slice(&number.to_be_bytes());
 }
 
 fn put_len(out: &mut Vec<u8>, len: usize) {
-    let len = u32::try_from(len).expect("a record of Kafka is far below 4 GiB");
-    out.extend_from_slice(&len.to_be_bytes());
+    put_number(out, u32::try_from(len).expect("a record of Kafka is far below 4 GiB"));
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -143,16 +212,20 @@ fn put_trip<'p>(
     put_bytes(out, trip_id.as_str().as_bytes());
     put_len(out, entries.len());
     for entry in entries {
-        match entry {
-            EntryRef::Open(rows) => {
-                out.push(OPEN);
-                for row in rows {
-                    put_row(out, row);
-                }
+        put_entry(out, &entry);
+    }
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &EntryRef<'_, Payload>) {
+    match *entry {
+        EntryRef::Open(rows) => {
+            out.push(OPEN);
+            for row in rows {
+                put_row(out, row);
             }
-            EntryRef::Joined(span) => put_span(out, JOINED, span),
-            EntryRef::Unmatched(span) => put_span(out, UNMATCHED, span),
         }
+        EntryRef::Joined(span) => put_span(out, JOINED, span),
+        EntryRef::Unmatched(span) => put_span(out, UNMATCHED, span),
     }
 }
 
@@ -178,14 +251,14 @@ fn take<'b>(rest: &mut &'b [u8], count: usize) -> Result<&'b [u8], FormatError> 
     Ok(taken)
 }
 
-fn take_u32(rest: &mut &[u8]) -> Result<usize, FormatError> {
-    let bytes = take(rest, 4)?;
-    Ok(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
+fn take_number(rest: &mut &[u8]) -> Result<u32, FormatError> {
+    let bytes = take(rest, 4)?.first_chunk().expect("four bytes were taken");
+    Ok(u32::from_be_bytes(*bytes))
 }
 
 fn take_bytes<'b>(rest: &mut &'b [u8]) -> Result<&'b [u8], FormatError> {
-    let len = take_u32(rest)?;
-    take(rest, len)
+    let len = take_number(rest)?;
+    take(rest, len as usize)
 }
 
 fn take_time(rest: &mut &[u8]) -> Result<EventTime, FormatError> {
@@ -197,11 +270,12 @@ fn take_span(rest: &mut &[u8]) -> Result<Span, FormatError> {
     Ok(Span { first: take_time(rest)?, last: take_time(rest)? })
 }
 
-fn take_trip(rest: &mut &[u8]) -> Result<TripState<Payload>, FormatError> {
+/// The trip, and whether more of its entries are in the next record.
+fn take_trip(rest: &mut &[u8]) -> Result<(TripState<Payload>, bool), FormatError> {
     let trip_id = TripId::new(std::str::from_utf8(take_bytes(rest)?)?)?;
-    let count = take_u32(rest)?;
+    let number = take_number(rest)?;
     let mut entries = Vec::new();
-    for _ in 0..count {
+    for _ in 0..number & !MORE {
         entries.push(match take(rest, 1)?[0] {
             OPEN => {
                 let mut rows = [const { None }; 3];
@@ -215,7 +289,7 @@ fn take_trip(rest: &mut &[u8]) -> Result<TripState<Payload>, FormatError> {
             other => return Err(FormatError::UnknownKind(other)),
         });
     }
-    Ok(TripState { trip_id, entries })
+    Ok((TripState { trip_id, entries }, number & MORE != 0))
 }
 
 fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<Held<Payload>>, FormatError> {
@@ -257,6 +331,17 @@ mod tests {
         records
     }
 
+    /// What all records say together; the state before the first one is void, or not, and that of no other.
+    fn read(records: &[Vec<u8>]) -> Changes<Payload> {
+        let mut reader = RecordReader::default();
+        let read = records.iter().map(|record| reader.read(record).expect("readable"));
+        let (resets, read): (Vec<bool>, Vec<Changes<Payload>>) = read.unzip();
+        reader.finish().expect("whole");
+        assert!(!resets[1..].contains(&true));
+        let standing = read[0].standing.clone();
+        Changes { standing, trips: read.into_iter().flat_map(|changes| changes.trips).collect() }
+    }
+
     fn payload<T: Record>(record: &T) -> Payload {
         let mut value = Vec::new();
         Encoder::new(OWN_SCHEMA).encode(record, &mut value).expect("valid");
@@ -296,8 +381,10 @@ mod tests {
             let written = changes(3);
             let records = encode(&written, resets, usize::MAX);
             assert_eq!(records.len(), 1);
-            let (read_resets, read) = decode(&records[0]).expect("readable");
+            let mut reader = RecordReader::default();
+            let (read_resets, read) = reader.read(&records[0]).expect("readable");
             assert_eq!((read_resets, read), (resets, written));
+            reader.finish().expect("whole");
         }
     }
 
@@ -307,11 +394,43 @@ mod tests {
         let records = encode(&written, true, 2_000);
         assert!(records.len() > 10, "{} records", records.len());
         assert!(records.iter().all(|record| record.len() <= 2_000));
-        let read: Vec<_> = records.iter().map(|record| decode(record).expect("readable")).collect();
-        assert_eq!(read.iter().filter(|(resets, _)| *resets).count(), 1);
-        assert!(read[0].0);
-        let trips = read.into_iter().flat_map(|(_, changes)| changes.trips).collect();
-        assert_eq!(Changes { standing: written.standing.clone(), trips }, written);
+        assert_eq!(read(&records), written);
+    }
+
+    #[test]
+    fn a_trip_that_is_too_large_is_spread_over_records() {
+        let written = changes(3);
+        for max_bytes in [1, 300, 500] {
+            let records = encode(&written, true, max_bytes);
+            assert!(records.len() > written.trips.len(), "{} records", records.len());
+            assert_eq!(read(&records), written);
+        }
+        // One for each entry, and for the trip that has none.
+        assert_eq!(encode(&written, true, 1).len(), 9);
+    }
+
+    #[test]
+    fn a_trip_that_does_not_go_on_is_an_error() {
+        let begun = encode(&changes(1), false, 1);
+        assert_eq!(begun.len(), 4);
+        let read = |records: &[&[u8]]| {
+            let mut reader = RecordReader::default();
+            records.iter().try_for_each(|record| reader.read(record).map(drop))?;
+            reader.finish()
+        };
+        let others = encode(
+            &Changes { trips: changes(3).trips.split_off(2), ..changes(0) },
+            false,
+            usize::MAX,
+        );
+        let nothing = encode(&changes(0), false, usize::MAX);
+        let anew = encode(&changes(1), true, usize::MAX);
+        for next in [&others, &nothing, &anew] {
+            let outcome = read(&[&begun[0], &next[0]]);
+            assert!(matches!(outcome, Err(FormatError::Unfinished(_))), "{outcome:?}");
+        }
+        assert!(matches!(read(&[&begun[0], &begun[1]]), Err(FormatError::Unfinished(_))));
+        read(&[&begun[0], &begun[1], &begun[2], &begun[3]]).expect("whole");
     }
 
     #[test]
@@ -325,11 +444,12 @@ mod tests {
         let whole = changes(1);
         for len in 0..record.len() {
             // Cut exactly between two trips, it is a shorter record; anything else is an error.
-            let read = decode(&record[..len]);
+            let read = RecordReader::default().read(&record[..len]);
             assert!(
                 read.is_err() || read.is_ok_and(|(_, read)| read.trips.len() < whole.trips.len())
             );
         }
-        assert!(matches!(decode(&[9, 0]), Err(FormatError::UnknownForm(9))));
+        let unknown = RecordReader::default().read(&[9, 0]);
+        assert!(matches!(unknown, Err(FormatError::UnknownForm(9))));
     }
 }

@@ -1,6 +1,8 @@
 //! From the changelog back to the state.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use join::{Config, Layout, RestoreError, SetupError, Task};
@@ -8,11 +10,12 @@ use kafka::{KafkaConfig, LogContext, log_ends};
 use models::Partition;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use service::Shutdown;
-use tracing::{debug, info};
+use tracing::debug;
 
-use super::format::{FormatError, decode};
+use super::format::{FormatError, RecordReader};
 use crate::payload::Payload;
 use crate::topology::Stream;
 
@@ -83,6 +86,7 @@ impl RestoreFailure {
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 const STALLED: Duration = Duration::from_secs(60);
+const TELL: Duration = Duration::from_secs(1);
 
 /// Reads the changelog partitions of tasks from their start to their end.
 pub(crate) struct Restorer<'a> {
@@ -91,6 +95,23 @@ pub(crate) struct Restorer<'a> {
     pub(crate) rules: &'a Config,
     pub(crate) inputs: [Partition; 3],
     pub(crate) shutdown: &'a Shutdown,
+    /// Told each second how far it is.
+    pub(crate) tell: &'a dyn Fn(Progress),
+}
+
+/// How far a restore is, in offsets of the changelog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) read: i64,
+    pub(crate) all: i64,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { read, all } = self;
+        let percent = (read * 100).checked_div(*all).unwrap_or(100);
+        write!(f, "restoring the state: {percent} % of {all} changelog offsets")
+    }
 }
 
 impl Restorer<'_> {
@@ -99,7 +120,6 @@ impl Restorer<'_> {
         &self,
         partitions: &[Partition],
     ) -> Result<Vec<Restored>, RestoreFailure> {
-        let started = Instant::now();
         let mut tasks = BTreeMap::new();
         for &partition in partitions {
             tasks.insert(partition, Restored { task: self.empty(partition)?, bytes: 0 });
@@ -109,8 +129,6 @@ impl Restorer<'_> {
             self.wait_until_stable(&committed, partitions)?;
             self.read(&committed, &mut tasks)?;
         }
-        let bytes: usize = tasks.values().map(|restored| restored.bytes).sum();
-        info!(tasks = partitions.len(), bytes, took = ?started.elapsed(), "state restored");
         Ok(tasks.into_values().collect())
     }
 
@@ -174,6 +192,7 @@ impl Restorer<'_> {
         tasks: &mut BTreeMap<Partition, Restored>,
     ) -> Result<(), RestoreFailure> {
         let topic = &self.changelog.name;
+        let extent = self.extent(consumer, tasks)?;
         let mut assignment = TopicPartitionList::new();
         for &partition in tasks.keys() {
             assignment
@@ -181,22 +200,38 @@ impl Restorer<'_> {
                 .expect("the beginning is an offset");
         }
         consumer.assign(&assignment).map_err(|source| self.failed(source))?;
+        let mut readers: BTreeMap<Partition, (RecordReader, i64)> = BTreeMap::new();
         let mut unread: Vec<Partition> = tasks.keys().copied().collect();
         let mut last = Instant::now();
+        let mut told = last;
         while !unread.is_empty() {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let partition = message.partition();
                     let restored = tasks.get_mut(&partition).expect("only these are assigned");
-                    self.apply(restored, partition, message.offset(), message.payload())?;
+                    let (reader, at) = readers.entry(partition).or_default();
+                    *at = message.offset();
+                    self.apply(restored, reader, &message)?;
                     last = Instant::now();
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    let (reader, at) = readers.remove(&partition).unwrap_or_default();
+                    reader.finish().map_err(|source| self.unreadable(partition, at, source))?;
                     unread.retain(|&unread| unread != partition);
                     last = Instant::now();
                 }
                 Some(Err(error)) => debug!(%error, "reading the changelog"),
                 None => {}
+            }
+            if told.elapsed() >= TELL {
+                told = Instant::now();
+                let read = extent.iter().map(|(partition, offsets)| match readers.get(partition) {
+                    Some((_, at)) => at - offsets.start,
+                    None if unread.contains(partition) => 0,
+                    None => offsets.end - offsets.start,
+                });
+                let all = extent.values().map(|offsets| offsets.end - offsets.start);
+                (self.tell)(Progress { read: read.sum(), all: all.sum() });
             }
             if self.shutdown.requested() {
                 return Err(RestoreFailure::Stopped);
@@ -208,21 +243,33 @@ impl Restorer<'_> {
         Ok(())
     }
 
+    /// From where to where the changelog goes for each task.
+    fn extent(
+        &self,
+        consumer: &BaseConsumer<LogContext>,
+        tasks: &BTreeMap<Partition, Restored>,
+    ) -> Result<BTreeMap<Partition, Range<i64>>, RestoreFailure> {
+        let partitions = || tasks.keys().map(|&task| (self.changelog.name.as_str(), task));
+        let ask = || {
+            let starts = log_ends::starts(consumer, partitions(), REQUEST_TIMEOUT)?;
+            let ends = log_ends::ends(consumer, partitions(), REQUEST_TIMEOUT)?;
+            Ok(starts.into_iter().zip(ends).map(|(start, end)| start..end))
+        };
+        let ranges = ask().map_err(|source| self.failed(source))?;
+        Ok(tasks.keys().copied().zip(ranges).collect())
+    }
+
     fn apply(
         &self,
         restored: &mut Restored,
-        partition: Partition,
-        offset: i64,
-        value: Option<&[u8]>,
+        reader: &mut RecordReader,
+        record: &BorrowedMessage<'_>,
     ) -> Result<(), RestoreFailure> {
-        let value = value.unwrap_or_default();
-        let topic = || self.changelog.name.clone();
-        let (resets, changes) = decode(value).map_err(|source| RestoreFailure::Format {
-            topic: topic(),
-            partition,
-            offset,
-            source,
-        })?;
+        let (partition, offset) = (record.partition(), record.offset());
+        let value = record.payload().unwrap_or_default();
+        let read = reader.read(value);
+        let (resets, changes) =
+            read.map_err(|source| self.unreadable(partition, offset, source))?;
         if resets {
             *restored = Restored { task: self.empty(partition)?, bytes: 0 };
         }
@@ -230,10 +277,26 @@ impl Restorer<'_> {
         restored
             .task
             .apply(changes)
-            .map_err(|source| RestoreFailure::State { topic: topic(), source })
+            .map_err(|source| RestoreFailure::State { topic: self.changelog.name.clone(), source })
+    }
+
+    fn unreadable(&self, partition: Partition, offset: i64, source: FormatError) -> RestoreFailure {
+        RestoreFailure::Format { topic: self.changelog.name.clone(), partition, offset, source }
     }
 
     fn failed(&self, source: KafkaError) -> RestoreFailure {
         RestoreFailure::Kafka { topic: self.changelog.name.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_told_in_percent() {
+        let told = |read, all| Progress { read, all }.to_string();
+        assert_eq!(told(40, 160), "restoring the state: 25 % of 160 changelog offsets");
+        assert_eq!(told(0, 0), "restoring the state: 100 % of 0 changelog offsets");
     }
 }

@@ -76,8 +76,9 @@ impl Session<'_> {
         for (partition, end) in obsolete {
             self.env.cleaner.snapshot_at(partition, end);
         }
+        let now = wall_time();
         for task in self.work.tasks.iter().flatten() {
-            self.env.metrics.standing(&task.join);
+            self.env.metrics.standing(&task.join, now);
         }
         self.env.metrics.committed(&tally, asked.elapsed());
         self.env.report.committed(&tally, balance);

@@ -5,6 +5,7 @@
 //! start takes.
 
 mod commit;
+mod rebalance;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,21 +13,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use join::WallTime;
 use kafka::transaction::{TransactionError, TransactionalProducer};
 use models::Partition;
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, warn};
 
-use crate::changelog::{RestoreFailure, Restorer};
+use crate::changelog::RestoreFailure;
 use crate::environment::Environment;
-use crate::group::{Feed, Group, Rebalance, Source, source_of};
+use crate::group::{Feed, Group, Rebalance, Source};
 use crate::outputs::Outputs;
 use crate::rows::Incoming;
 use crate::schemas::Answer;
 use crate::silence::Silence;
 use crate::tally::Tally;
 use crate::transaction::Transactions;
-use crate::work::{OwnTask, Step, Work, orphans};
+use crate::work::{Step, Work};
 use commit::Receipt;
 
 /// Why a session ended early.
@@ -83,10 +83,6 @@ const SHORT_REST: Duration = Duration::from_millis(1);
 const LONG_REST: Duration = Duration::from_millis(10);
 /// From when on a rest is long.
 const QUIET: Duration = Duration::from_millis(200);
-/// How long Kafka may take to say where the partitions go on.
-const POSITIONS_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause before it is asked again, when a former owner's transaction is under way.
-const UNSTABLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A session's loop.
 pub(crate) struct Session<'e> {
@@ -195,101 +191,6 @@ impl<'e> Session<'e> {
     /// Commits of this session.
     pub(crate) const fn commits(&self) -> u64 {
         self.commits
-    }
-
-    /// The order matters: our generation of the group fences the former owners, so once the offsets are stable
-    /// all that they could commit is committed; only then is the changelog read, and it fits the offsets.
-    fn assigned(&mut self, partitions: &TopicPartitionList) -> Result<(), SessionError> {
-        if self.work.tasks.iter().any(Option::is_some) {
-            // The group has dropped us and taken us again, and nobody has asked for the former partitions back.
-            return Err(SessionError::AssignmentLost);
-        }
-        self.env.not_ready("restoring the state");
-        let topology = &self.env.topology;
-        let sources: Vec<Source> = partitions
-            .elements()
-            .iter()
-            .map(|element| source_of(element.topic(), element.partition(), topology))
-            .collect();
-        for (element, source) in partitions.elements().iter().zip(&sources) {
-            let (topic, partition) = (element.topic().to_owned(), element.partition());
-            if partition >= topology.partitions_of(*source) {
-                return Err(SessionError::Grown { topic, partition });
-            }
-        }
-        let own: Vec<Partition> = sources
-            .iter()
-            .filter_map(|source| match source {
-                Source::Repartition(partition) => Some(*partition),
-                Source::Input(..) => None,
-            })
-            .collect();
-        let orphans = orphans(sources.into_iter(), &own, topology.tasks());
-        self.membership = Some(Arc::new(self.group.membership()));
-        let Some(positions) = self.stable_positions(partitions)? else { return Ok(()) };
-        let restorer = Restorer {
-            kafka: &self.env.config.kafka,
-            changelog: &topology.changelog,
-            rules: &self.env.rules,
-            inputs: topology.input_partitions(),
-            shutdown: &self.env.ctx.shutdown,
-        };
-        let restored = match restorer.restore(&own) {
-            // The loop sees the request and leaves with nothing to commit.
-            Err(RestoreFailure::Stopped) => return Ok(()),
-            restored => restored?,
-        };
-        for restored in restored {
-            let number = restored.task.layout().task() as usize;
-            self.work.tasks[number] = Some(OwnTask::new(restored, topology));
-        }
-        self.feeds = self.group.assign(&positions, topology).map_err(kafka_error("assigning"))?;
-        self.feeds.retain(|feed| !orphans.contains(&feed.source));
-        self.work.restart_idle(None, wall_time());
-        info!(tasks = ?own, partitions = self.feeds.len(), "partitions assigned");
-        if orphans.is_empty() {
-            self.env.ready();
-        } else {
-            let why = "the inputs have different partition counts, and the group has split what belongs \
-                       together: run one joiner only, or give the inputs equal counts";
-            error!(unread = ?orphans, "{why}");
-            self.env.not_ready(why);
-        }
-        Ok(())
-    }
-
-    /// Where the partitions go on, as soon as no former owner can change it any more. None if shutdown comes first.
-    fn stable_positions(
-        &self,
-        partitions: &TopicPartitionList,
-    ) -> Result<Option<TopicPartitionList>, SessionError> {
-        while !self.env.ctx.shutdown.requested() {
-            let positions = self.group.positions(partitions, POSITIONS_TIMEOUT);
-            if let Some(positions) = positions.map_err(kafka_error("asking for the offsets"))? {
-                return Ok(Some(positions));
-            }
-            self.env.not_ready("waiting until the group's offsets are stable");
-            std::thread::sleep(UNSTABLE_PAUSE);
-        }
-        Ok(None)
-    }
-
-    fn revoked(&mut self) -> Result<(), SessionError> {
-        if self.group.assignment_lost() {
-            return Err(SessionError::AssignmentLost);
-        }
-        self.commit_and_wait()?;
-        self.membership = None;
-        self.feeds.clear();
-        Silence::forget(self.env);
-        for (number, task) in self.work.tasks.iter_mut().enumerate() {
-            if task.take().is_some() {
-                self.env.metrics.gone(number as Partition);
-            }
-        }
-        info!("partitions revoked");
-        self.env.not_ready("waiting for partitions of the group");
-        self.group.unassign().map_err(kafka_error("giving partitions back"))
     }
 
     /// Restarts idle times where nothing *could* come: Kafka is away, or this thread stood still, or it waits for what it

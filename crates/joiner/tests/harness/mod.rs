@@ -130,7 +130,7 @@ impl Rig {
         }
     }
 
-    fn encode<T: Record>(&self, side: Side, record: &T) -> Vec<u8> {
+    pub fn encode<T: Record>(&self, side: Side, record: &T) -> Vec<u8> {
         let mut value = Vec::new();
         Encoder::new(self.ids[&side]).encode(record, &mut value).unwrap();
         value

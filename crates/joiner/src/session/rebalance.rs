@@ -1,0 +1,136 @@
+//! Partitions come and go (rule 12).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use models::Partition;
+use rdkafka::TopicPartitionList;
+use tracing::{error, info};
+
+use super::{Session, SessionError, kafka_error, wall_time};
+use crate::changelog::{Progress, RestoreFailure, Restorer};
+use crate::group::{Source, source_of};
+use crate::silence::Silence;
+use crate::work::{OwnTask, orphans};
+
+/// How long Kafka may take to say where the partitions go on.
+const POSITIONS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause before it is asked again, when a former owner's transaction is under way.
+const UNSTABLE_PAUSE: Duration = Duration::from_millis(100);
+
+impl Session<'_> {
+    /// The order matters: our generation of the group fences the former owners, so once the offsets are stable
+    /// all that they could commit is committed; only then is the changelog read, and it fits the offsets.
+    pub(super) fn assigned(&mut self, partitions: &TopicPartitionList) -> Result<(), SessionError> {
+        if self.work.tasks.iter().any(Option::is_some) {
+            // The group has dropped us and taken us again, and nobody has asked for the former partitions back.
+            return Err(SessionError::AssignmentLost);
+        }
+        self.env.not_ready("restoring the state");
+        let topology = &self.env.topology;
+        let sources: Vec<Source> = partitions
+            .elements()
+            .iter()
+            .map(|element| source_of(element.topic(), element.partition(), topology))
+            .collect();
+        for (element, source) in partitions.elements().iter().zip(&sources) {
+            let (topic, partition) = (element.topic().to_owned(), element.partition());
+            if partition >= topology.partitions_of(*source) {
+                return Err(SessionError::Grown { topic, partition });
+            }
+        }
+        let own: Vec<Partition> = sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Repartition(partition) => Some(*partition),
+                Source::Input(..) => None,
+            })
+            .collect();
+        let orphans = orphans(sources.into_iter(), &own, topology.tasks());
+        self.membership = Some(Arc::new(self.group.membership()));
+        let Some(positions) = self.stable_positions(partitions)? else { return Ok(()) };
+        if !self.restore(&own)? {
+            // The loop sees the request and leaves with nothing to commit.
+            return Ok(());
+        }
+        self.feeds = self.group.assign(&positions, topology).map_err(kafka_error("assigning"))?;
+        self.feeds.retain(|feed| !orphans.contains(&feed.source));
+        self.work.restart_idle(None, wall_time());
+        info!(tasks = ?own, partitions = self.feeds.len(), "partitions assigned");
+        if orphans.is_empty() {
+            self.env.ready();
+        } else {
+            let why = "the inputs have different partition counts, and the group has split what belongs \
+                       together: run one joiner only, or give the inputs equal counts";
+            error!(unread = ?orphans, "{why}");
+            self.env.not_ready(why);
+        }
+        Ok(())
+    }
+
+    /// Brings back the state of the tasks that are ours from now on. False if shutdown was asked for before it was there.
+    fn restore(&mut self, own: &[Partition]) -> Result<bool, SessionError> {
+        let started = Instant::now();
+        let env = self.env;
+        let tell = |progress: Progress| {
+            info!("{progress}");
+            env.metrics.restoring(progress);
+            env.not_ready(&progress.to_string());
+        };
+        let restorer = Restorer {
+            kafka: &env.config.kafka,
+            changelog: &env.topology.changelog,
+            rules: &env.rules,
+            inputs: env.topology.input_partitions(),
+            shutdown: &env.ctx.shutdown,
+            tell: &tell,
+        };
+        let restored = match restorer.restore(own) {
+            Err(RestoreFailure::Stopped) => return Ok(false),
+            restored => restored?,
+        };
+        let bytes: usize = restored.iter().map(|restored| restored.bytes).sum();
+        env.metrics.restored(started.elapsed());
+        info!(tasks = own.len(), bytes, took = ?started.elapsed(), "state restored");
+        for restored in restored {
+            let number = restored.task.layout().task() as usize;
+            self.work.tasks[number] = Some(OwnTask::new(restored, &env.topology));
+        }
+        Ok(true)
+    }
+
+    /// Where the partitions go on, as soon as no former owner can change it any more. None if shutdown comes first.
+    fn stable_positions(
+        &self,
+        partitions: &TopicPartitionList,
+    ) -> Result<Option<TopicPartitionList>, SessionError> {
+        while !self.env.ctx.shutdown.requested() {
+            let positions = self.group.positions(partitions, POSITIONS_TIMEOUT);
+            if let Some(positions) = positions.map_err(kafka_error("asking for the offsets"))? {
+                return Ok(Some(positions));
+            }
+            self.env.not_ready("waiting until the group's offsets are stable");
+            std::thread::sleep(UNSTABLE_PAUSE);
+        }
+        Ok(None)
+    }
+
+    /// Commits what was made of the partitions, and lets go of them.
+    pub(super) fn revoked(&mut self) -> Result<(), SessionError> {
+        if self.group.assignment_lost() {
+            return Err(SessionError::AssignmentLost);
+        }
+        self.commit_and_wait()?;
+        self.membership = None;
+        self.feeds.clear();
+        Silence::forget(self.env);
+        for (number, task) in self.work.tasks.iter_mut().enumerate() {
+            if task.take().is_some() {
+                self.env.metrics.gone(number as Partition);
+            }
+        }
+        info!("partitions revoked");
+        self.env.not_ready("waiting for partitions of the group");
+        self.group.unassign().map_err(kafka_error("giving partitions back"))
+    }
+}
