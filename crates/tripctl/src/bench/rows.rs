@@ -86,16 +86,17 @@ impl<'a> Writer<'a> {
     }
 
     /// Enqueues a row that happened at `timestamp_ms` (since the Unix epoch), or now; waits while the queue is full.
+    /// Without a partition, librdkafka's own partitioner chooses one: the CRC32 of the key.
     pub(super) fn write(
         &self,
         topic: &str,
-        partition: Partition,
+        partition: Option<Partition>,
         key: &[u8],
         value: &[u8],
         timestamp_ms: Option<i64>,
     ) -> Result<(), BenchError> {
-        let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(value);
-        record.timestamp = timestamp_ms;
+        let mut record = BaseRecord::to(topic).key(key).payload(value);
+        (record.partition, record.timestamp) = (partition, timestamp_ms);
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),

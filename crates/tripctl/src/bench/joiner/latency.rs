@@ -22,7 +22,7 @@ use tracing::info;
 use trip_client::Timings;
 
 use super::load::SEED;
-use super::plan::Plan;
+use super::plan::{Backlog, Plan};
 use super::process::Joiner;
 use super::{Plans, create_topics};
 use crate::bench::rows::{Encoders, SchemaIds, register};
@@ -91,7 +91,7 @@ pub async fn run(
     let trips = u64::from(load.rate) * load.duration.as_secs().max(1);
     let plans = Plans { settings };
     plans
-        .with(trips, Duration::ZERO, async |plan, binary| {
+        .with(trips, Backlog::default(), async |plan, binary| {
             measure(&plan, binary, common, load, shutdown).await
         })
         .await
@@ -106,7 +106,7 @@ async fn measure(
 ) -> Result<Report, BenchError> {
     let counts = create_topics(plan, &plan.settings.topics.joined_streams).await?;
     let ids = register(&plan.settings).await?;
-    let joiner = Joiner::start(binary, plan, common)?;
+    let joiner = Joiner::start(1, binary, plan, common)?;
     let (latency, took) = blocking(shutdown, {
         let (plan, counts) = (Arc::clone(plan), counts.clone());
         move |shutdown| send_and_read(&plan, ids, &counts, load, shutdown)

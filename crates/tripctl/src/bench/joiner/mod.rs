@@ -18,6 +18,7 @@ use kafka::LogContext;
 use kafka::topics::{PartitionCounts, Wanted};
 use models::topics::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions};
+use serde::Serialize;
 use service::{CommonArgs, Shutdown, with_causes};
 use tracing::{debug, info};
 
@@ -32,8 +33,8 @@ use super::{BenchError, Usage, blocking, cores, delete_topics, unique_prefix};
 use crate::process::binary;
 use crate::settings::Settings;
 use measure::Sample;
-use plan::Plan;
-use process::Joiner;
+use plan::{Backlog, Plan};
+use process::Joiners;
 
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +43,27 @@ pub struct Options {
     pub trips: u64,
     /// How much event time they are spread over, up to now: a backlog. Zero if all happen at once.
     pub spread: Duration,
+    /// By what the rows are keyed.
+    pub keys: Keys,
+    /// How many joiners share the work. At least 1.
+    pub joiners: usize,
     /// Whether the pass-through is measured, too.
     pub limit: bool,
     /// Whether a round goes before that is not measured. A broker on Java that has just started interprets its code at
     /// first, and compiles it beside the work; whoever is measured first would pay for that.
     pub warm_up: bool,
+}
+
+/// What the rows are keyed and partitioned by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keys {
+    /// As our API does: all by trip_id, with the partitioner of Java. Every row lies at its trip's home.
+    #[default]
+    Own,
+    /// As the course's program in Python does: driver earnings by driver_id, riders by rider_id, with the partitioner of
+    /// librdkafka (CRC32). Two rows of three have to be forwarded.
+    Foreign,
 }
 
 /// Measures the joiner that lies beside this program. `common` says where the configuration was read from, so that the
@@ -64,9 +81,11 @@ pub async fn run(
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
     let plans = Plans { settings };
+    let Options { spread, keys, .. } = options;
+    let backlog = Backlog { spread, keys };
     let round = async |options: Options| {
         plans
-            .with(options.trips, options.spread, async |plan, binary| {
+            .with(options.trips, backlog, async |plan, binary| {
                 measure(&plan, binary, common, options, shutdown).await
             })
             .await
@@ -88,12 +107,12 @@ impl Plans<'_> {
     async fn with<T>(
         &self,
         trips: u64,
-        spread: Duration,
+        backlog: Backlog,
         work: impl AsyncFnOnce(Arc<Plan>, &std::path::Path) -> Result<T, BenchError>,
     ) -> Result<T, BenchError> {
         let binary = binary("joiner")?;
         let mut plan = Plan::new(self.settings, unique_prefix(), trips)?;
-        plan.spread = spread;
+        plan.backlog = backlog;
         let plan = Arc::new(plan);
         let outcome = work(Arc::clone(&plan), &binary).await;
         clean_up(&plan).await;
@@ -117,12 +136,12 @@ async fn measure(
     })
     .await?;
 
-    info!("measuring the joiner");
-    let mut joiner = Joiner::start(binary, plan, common)?;
-    let samples = joiner.follow(plan.trips, shutdown).await?;
-    let joined = figures(&samples, plan, joiner.usage());
+    info!(joiners = options.joiners, "measuring the join");
+    let mut joiners = Joiners::start(options.joiners, binary, plan, common)?;
+    let samples = joiners.follow(plan.trips, shutdown).await?;
+    let joined = figures(&samples, plan, joiners.usage());
     let progress = Progress::of(&samples, plan.trips);
-    joiner.stop().await?;
+    joiners.stop().await?;
 
     let mut passed = None;
     if options.limit {
@@ -144,6 +163,8 @@ async fn measure(
         warmed_up: options.warm_up,
         optimized: !cfg!(debug_assertions),
         partitions: inputs.map(|topic| counts[&topic.name]),
+        keys: options.keys,
+        joiners: options.joiners,
         commit_interval_ms: plan.commit_interval.as_millis(),
         kafka: plan.settings.kafka.bootstrap_servers.clone(),
     };

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use service::ConfigError;
 
+use super::Keys;
 use crate::settings::{JoinerView, Settings};
 
 /// The names of one run, and how much it does.
@@ -16,8 +17,8 @@ pub(super) struct Plan {
     pub(super) prefix: String,
     /// How many trips are loaded.
     pub(super) trips: u64,
-    /// How much event time they are spread over.
-    pub(super) spread: Duration,
+    /// How they lie there.
+    pub(super) backlog: Backlog,
     /// The tool's settings, but with the run's topics, group and internal topics.
     pub(super) settings: Settings,
     /// What the pass-through writes.
@@ -25,6 +26,15 @@ pub(super) struct Plan {
     /// How long a transaction stays open: the joiner's setting, for both.
     pub(super) commit_interval: Duration,
     joiner: JoinerView,
+}
+
+/// How the rows lie in the inputs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Backlog {
+    /// How much event time they are spread over.
+    pub(super) spread: Duration,
+    /// By what they are keyed.
+    pub(super) keys: Keys,
 }
 
 /// The one rule of the joiner that the pass-through shares.
@@ -79,8 +89,8 @@ impl Plan {
                 key: "joiner.commit_interval".to_owned(),
                 reason: error.to_string(),
             })?;
-        let spread = Duration::ZERO;
-        Ok(Self { prefix, trips, spread, settings, limit_output, commit_interval, joiner })
+        let backlog = Backlog::default();
+        Ok(Self { prefix, trips, backlog, settings, limit_output, commit_interval, joiner })
     }
 
     /// All topics of the run, those that the joiner creates included.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::Keys;
 use super::measure::Rates;
 use super::progress::Progress;
 use crate::bench::table::{MISSING, line, megabytes, seconds, thousands};
@@ -38,6 +39,10 @@ pub struct Machine {
     pub optimized: bool,
     /// Partitions of the inputs.
     pub partitions: [i32; 3],
+    /// What the rows were keyed by.
+    pub keys: Keys,
+    /// How many joiners shared the work; their memory and CPU time are added up.
+    pub joiners: usize,
     /// How long a transaction stays open, in milliseconds.
     pub commit_interval_ms: u128,
     /// The brokers.
@@ -83,7 +88,7 @@ impl Report {
         if let Some(ratio) = self.ratio {
             line(&mut text, "joiner / pass-through", [format!("{ratio:.2}")]);
         }
-        let Machine { cores, warmed_up, optimized, partitions, commit_interval_ms, kafka } =
+        let Machine { cores, warmed_up, optimized, partitions, commit_interval_ms, kafka, .. } =
             &self.machine;
         let [trips, drivers, riders] = partitions;
         let _ = writeln!(
@@ -92,6 +97,14 @@ impl Report {
              {commit_interval_ms} ms; Kafka at {kafka}",
             thousands(self.trips as f64),
         );
+        if self.machine.keys == Keys::Foreign {
+            text.push_str(
+                "Drivers keyed by driver_id, riders by rider_id, all partitioned by CRC32.\n",
+            );
+        }
+        if self.machine.joiners > 1 {
+            let _ = writeln!(text, "{} joiners, added up.", self.machine.joiners);
+        }
         if !warmed_up {
             text.push_str("Without a round before: a broker that has just started is slower than it will be.\n");
         }
@@ -134,6 +147,8 @@ pub(in crate::bench) mod tests {
             warmed_up: true,
             optimized: true,
             partitions: [3; 3],
+            keys: Keys::Own,
+            joiners: 1,
             commit_interval_ms: 100,
             kafka: "localhost:9092".to_owned(),
         };

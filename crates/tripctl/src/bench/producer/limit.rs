@@ -49,7 +49,7 @@ pub(super) fn run(
         for trip in turn {
             let rows = topics.iter().zip(trip.partitions).zip(&trip.values);
             for ((topic, partition), value) in rows {
-                writer.write(topic, partition, trip.trip_id.as_bytes(), value, None)?;
+                writer.write(topic, Some(partition), trip.trip_id.as_bytes(), value, None)?;
             }
         }
         writer.look(Duration::ZERO)?;
