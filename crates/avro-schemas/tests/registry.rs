@@ -233,6 +233,10 @@ async fn nobody_listening_is_an_outage() {
     let client = registry.client();
     assert_eq!(client.reachable().await, Ok(()), "a registry without schema 1 is a registry");
     registry.server.stop(false).await;
+    // Nobody else gets the port, and nobody listens on it.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option of sockets");
+    socket.bind(([127, 0, 0, 1], registry.port).into()).expect("the port is free again");
     let error = client.reachable().await.expect_err("it was stopped");
     assert!(matches!(error, RegistryError::Unavailable { attempts: 1, .. }), "{error:?}");
     let error = client.schema(ID).await.expect_err("it was stopped");

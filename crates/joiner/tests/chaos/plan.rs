@@ -125,12 +125,11 @@ pub struct TakeOver {
 /// What is slow when partitions are taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
-    /// Its transaction is prepared with its offsets, and ends after the new owner has come: who reads the changelog
-    /// before the offsets are stable has less in it than they say.
+    /// Its transaction is prepared with its offsets, and ends after the new owner has come: who doesn't wait until the
+    /// offsets and the changelog are stable has less state than the offsets say.
     EndOfTransaction,
-    /// It has read rows and can't write what comes of them, so that it comes to its commit when it is no longer the
-    /// owner: who asks for the membership only then has nobody's, and Kafka does not refuse that. Of the nameless only:
-    /// the others are refused by their name, and with a long queue nobody waits before the commit.
+    /// It has read rows and can't write what comes of them, so that their transaction is still open when it is no longer
+    /// the owner. Of the nameless only: the others are refused by their name.
     Production,
 }
 
