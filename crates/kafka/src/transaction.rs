@@ -2,7 +2,9 @@
 //!
 //! All calls block; they belong on a thread of their own.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use models::Partition;
@@ -96,13 +98,19 @@ pub struct Record<'a> {
 
 /// A producer that writes in transactions.
 pub struct TransactionalProducer {
-    producer: BaseProducer<LogContext>,
+    producer: Arc<BaseProducer<LogContext>>,
     timeout: Duration,
+    /// Whether a call was given up that is still under way.
+    is_stuck: AtomicBool,
     /// Where Kafka knows this producer from an acknowledged record.
     known: Mutex<Vec<(String, Partition)>>,
 }
 
 const COMMIT: &str = "commit the transaction";
+const ABORT: &str = "abort the transaction";
+const OFFSETS: &str = "add the consumed offsets to the transaction";
+/// How long a call may take beyond its time-out.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long a poll may wait for room in librdkafka's queue.
 const POLL: Duration = Duration::from_millis(1);
 /// How often it is looked whether all records have arrived. A poll would not do: with less than a millisecond left to
@@ -130,7 +138,8 @@ impl TransactionalProducer {
         // A successful delivery tells nothing that the commit doesn't.
         config.set("delivery.report.only.error", "true");
         let producer = config.create_with_context(LogContext::default())?;
-        Ok(Self { producer, timeout, known: Mutex::default() })
+        let (producer, is_stuck) = (Arc::new(producer), AtomicBool::new(false));
+        Ok(Self { producer, timeout, is_stuck, known: Mutex::default() })
     }
 
     /// Takes over the transactional id: aborts what an earlier producer left open, and fences it.
@@ -200,16 +209,39 @@ impl TransactionalProducer {
 
     /// Adds consumed offsets to the transaction, fenced by the consumer's group membership.
     ///
+    /// librdkafka may take for ever in spite of its time-out: when a broker has said more than twice in a row that the
+    /// group has no coordinator, it waits until a connection comes or goes
+    /// (<https://github.com/confluentinc/librdkafka/issues/5456>). A call that has not returned after a second more than
+    /// it may take is left to a thread of its own.
+    ///
     /// # Errors
     ///
-    /// [`TransactionError`].
+    /// [`TransactionError`]; [`Remedy::Recreate`] if librdkafka doesn't return.
     pub fn send_offsets(
         &self,
         offsets: &TopicPartitionList,
-        group: &ConsumerGroupMetadata,
+        group: &Arc<ConsumerGroupMetadata>,
     ) -> Result<(), TransactionError> {
-        let sent = self.producer.send_offsets_to_transaction(offsets, group, self.timeout);
-        done("add the consumed offsets to the transaction", sent)
+        let (to_tell, told) = channel();
+        let (producer, timeout) = (Arc::clone(&self.producer), self.timeout);
+        let (offsets, group) = (offsets.clone(), Arc::clone(group));
+        let call = move || {
+            let sent = producer.send_offsets_to_transaction(&offsets, &group, timeout);
+            // Before the answer, so that nobody who hears it has to wait for this thread.
+            drop(producer);
+            // Nobody listens any more to a call that was given up.
+            let _ = to_tell.send(sent);
+        };
+        let thread = std::thread::Builder::new().name("offsets".to_owned()).spawn(call);
+        thread.expect("the operating system has room for a thread");
+        match told.recv_timeout(self.timeout + GRACE) {
+            Ok(sent) => done(OFFSETS, sent),
+            Err(RecvTimeoutError::Timeout) => {
+                self.is_stuck.store(true, Ordering::Relaxed);
+                done(OFFSETS, Err(KafkaError::Global(Code::OperationTimedOut)))
+            }
+            Err(RecvTimeoutError::Disconnected) => panic!("the call to librdkafka panicked"),
+        }
     }
 
     /// Waits until Kafka has acknowledged all that was sent in the open transaction. Nothing that was asked of Kafka
@@ -270,11 +302,14 @@ impl TransactionalProducer {
     ///
     /// [`TransactionError`].
     pub fn abort(&self) -> Result<(), TransactionError> {
+        if self.is_stuck.load(Ordering::Relaxed) {
+            // librdkafka takes one call at a time.
+            return done(ABORT, Err(KafkaError::Global(Code::PreviousInProgress)));
+        }
         let deadline = Instant::now() + self.timeout;
         loop {
             // It drops what is queued, and then waits until the reports of that are polled for: by us, in between.
-            let aborted =
-                done("abort the transaction", self.producer.abort_transaction(ABORT_STEP));
+            let aborted = done(ABORT, self.producer.abort_transaction(ABORT_STEP));
             match aborted {
                 Err(error) if error.remedy == Remedy::Retry && Instant::now() < deadline => {
                     self.producer.poll(POLL);

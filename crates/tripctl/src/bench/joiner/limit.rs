@@ -1,6 +1,7 @@
 //! The pass-through: what Kafka and librdkafka can do on this machine, without any join. It reads what the joiner read,
 //! with the same settings, and writes as many records in the same transactions, but looks into none.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka::LogContext;
@@ -52,7 +53,7 @@ pub(super) fn run(
             return Err(BenchError::Interrupted);
         }
         if open_since.is_some_and(|since| rows == all || since.elapsed() >= plan.commit_interval) {
-            producer.send_offsets(&offsets(&next, &topics)?, &membership(&consumer))?;
+            producer.send_offsets(&offsets(&next, &topics)?, &Arc::new(membership(&consumer)))?;
             producer.commit()?;
             open_since = None;
             samples.push(Sample { at: started.elapsed(), trips: rows / 3, resident: None });
