@@ -1,13 +1,14 @@
 //! Every answer that is not the records asked for, in FastAPI's shape: `{"detail": ...}`.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONNECTION, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use avro_schemas::EncodeError;
 use models::validation::Rejection;
 use serde::Serialize;
 
+use crate::access::Denied;
 use crate::atomic::failure::Failure;
 use crate::idempotency::Conflict;
 use crate::publisher::SendError;
@@ -21,6 +22,8 @@ const RETRY_SECONDS: &str = "1";
 /// Why a request did not get its records.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
+    #[error("{0}")]
+    Denied(#[from] Denied),
     #[error("{0}")]
     Rejected(#[from] Rejection),
     /// The body ended early or is no HTTP body.
@@ -65,6 +68,35 @@ impl From<SendError> for Refusal {
     }
 }
 
+impl Refusal {
+    /// The word under which it is counted.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Denied(Denied::NoToken) => "no_token",
+            Self::Denied(Denied::WrongToken) => "wrong_token",
+            Self::Rejected(_) => "invalid_body",
+            Self::BrokenBody => "broken_body",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::NotReady(_) => "not_ready",
+            Self::Stopping => "stopping",
+            Self::Full(_) => "queue_full",
+            Self::Undelivered(undelivered) if undelivered.timed_out => "delivery_timeout",
+            Self::Undelivered(_) => "delivery_failed",
+            Self::Encode(_) => "internal",
+            Self::Header(_) => "invalid_header",
+            Self::NoKeys => "no_keys",
+            Self::Conflict(Conflict::OtherRequest) => "key_reused",
+            Self::Conflict(Conflict::Running) => "key_in_use",
+            Self::Transaction(Failure::Refused(_)) => "transaction_refused",
+            Self::Transaction(Failure::TimedOut(_)) => "transaction_timeout",
+            Self::Transaction(Failure::Unknown(_) | Failure::UnknownUntilSentAgain(_)) => {
+                "transaction_unknown"
+            }
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Detail<'a> {
     detail: &'a str,
@@ -88,6 +120,7 @@ struct DeliveryFailure<'a> {
 impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
         match self {
+            Self::Denied(_) => StatusCode::UNAUTHORIZED,
             Self::Rejected(rejection) => {
                 StatusCode::from_u16(rejection.status()).expect("400 or 422")
             }
@@ -110,6 +143,9 @@ impl ResponseError for Refusal {
         let mut response = HttpResponse::build(status);
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT) {
             response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+        }
+        if let Self::Denied(denied) = self {
+            response.insert_header((WWW_AUTHENTICATE, denied.challenge()));
         }
         match self {
             Self::Rejected(rejection) => json(&mut response, rejection.to_json()),

@@ -4,7 +4,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::CONTENT_TYPE;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use chrono::{DateTime, Utc};
@@ -14,12 +17,15 @@ use models::records::CompleteTrip;
 use serde::Serialize;
 use service::Context;
 
+use crate::access::Access;
 use crate::answer::{self, Refusal};
 use crate::atomic::{Atomic, Command, Request, Shape};
 use crate::config::{ProducerConfig, RECORDS_PER_TRIP};
 use crate::filled;
+use crate::metrics::Metrics;
 use crate::publisher::{Publisher, Routed};
 use crate::stream;
+use crate::trace::Trace;
 use crate::wishes::{Writing, accepts_lines, writing};
 
 /// The paths that this module answers.
@@ -31,8 +37,6 @@ pub(crate) const PATHS: [&str; 5] = [
     "/api/generate-multiple-trips",
 ];
 
-/// How long a client may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Trips that are made before other requests of the same worker get a turn: about half a millisecond's work.
 pub(crate) const TRIPS_PER_TURN: u32 = 64;
 /// A trip as JSON takes about this much.
@@ -41,7 +45,9 @@ pub(crate) const TRIP_JSON_BYTES: usize = 1024;
 /// What all workers share.
 pub(crate) struct Api {
     config: ProducerConfig,
+    access: Access,
     ctx: Context,
+    metrics: Metrics,
     generator: Generator,
     /// The number of the next record or trip.
     next: AtomicU64,
@@ -52,10 +58,17 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(config: ProducerConfig, ctx: Context, generator: Generator) -> Self {
+    pub(crate) fn new(
+        config: ProducerConfig,
+        ctx: Context,
+        metrics: Metrics,
+        generator: Generator,
+    ) -> Self {
         Self {
+            access: Access::new(config.bearer_token.as_ref()),
             config,
             ctx,
+            metrics,
             generator,
             next: AtomicU64::new(0),
             publisher: OnceLock::new(),
@@ -72,6 +85,12 @@ impl Api {
     /// Whether no transaction can be written any more, by a mistake of ours.
     pub(crate) fn transactions_ended(&self) -> bool {
         self.atomic.get().is_some_and(Atomic::has_ended)
+    }
+
+    /// Shows how many records are on their way.
+    pub(crate) fn report_in_flight(&self) {
+        self.publisher.get().inspect(|publisher| publisher.report_in_flight());
+        self.atomic.get().inspect(|atomic| atomic.report_in_flight());
     }
 
     /// Waits until every record has its report, and says how many have none by then. Blocks.
@@ -98,6 +117,10 @@ impl Api {
         self.next.fetch_add(count.into(), Ordering::Relaxed)
     }
 
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     pub(crate) const fn generator(&self) -> Generator {
         self.generator
     }
@@ -111,9 +134,12 @@ impl Api {
     async fn transaction(
         &self,
         writing: &Writing,
-        request: Request<'_>,
+        command: Command,
+        request: &HttpRequest,
+        body: &[u8],
     ) -> Result<HttpResponse, Refusal> {
         let publisher = self.publisher()?;
+        let request = Request { command, path: request.path(), body, trace: Trace::known(request) };
         let atomic = self.atomic.get().expect("there before the publisher is");
         if let Writing::Once(key) = writing {
             return atomic.write_once(publisher, request, key).await;
@@ -124,7 +150,7 @@ impl Api {
 
     async fn body(&self, payload: Payload) -> Result<Bytes, Refusal> {
         let read = payload.to_bytes_limited(self.config.body_limit_bytes);
-        match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        match tokio::time::timeout(self.config.body_timeout, read).await {
             Err(_) => Err(Refusal::BodyTooSlow),
             Ok(Err(_)) => Err(Refusal::BodyTooLarge),
             Ok(Ok(Err(_))) => Err(Refusal::BrokenBody),
@@ -144,8 +170,32 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
         .service(multiple_trips.route(web::post().to(generate_multiple_trips)));
 }
 
-fn post_only(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(async || answer::method_not_allowed("POST")))
+fn post_only(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    web::resource(path)
+        .default_service(web::to(async || answer::method_not_allowed("POST")))
+        .wrap(from_fn(let_in))
+}
+
+/// Lets requests pass whose clients may use the endpoints. Nothing of their bodies has been read by then.
+async fn let_in(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let api = request.app_data::<Data<Api>>().expect("set with the app");
+    match api.access.check(request.headers()) {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(denied) => Ok(request.error_response(Refusal::from(denied)).map_into_right_body()),
+    }
 }
 
 fn now() -> DateTime<Utc> {
@@ -165,13 +215,12 @@ async fn generate_trip(
     let command = GenerateTrip::from_body(content_type(&request), &body)?;
     let writing = api.writing(&request)?;
     if writing != Writing::Plain {
-        let (command, path) = (Command::Trip(command), request.path());
-        return api.transaction(&writing, Request { command, path, body: &body }).await;
+        return api.transaction(&writing, Command::Trip(command), &request, &body).await;
     }
     let publisher = api.publisher()?;
     let completion = now();
     let drawn = api.generator.trip(api.numbers(1), completion);
-    produce(publisher, &filled::trip(drawn, command, completion)).await
+    produce(publisher, &filled::trip(drawn, command, completion), &request).await
 }
 
 async fn generate_driver_earning(
@@ -183,12 +232,11 @@ async fn generate_driver_earning(
     let command = GenerateDriverEarning::from_body(content_type(&request), &body)?;
     let writing = api.writing(&request)?;
     if writing != Writing::Plain {
-        let (command, path) = (Command::DriverEarning(command), request.path());
-        return api.transaction(&writing, Request { command, path, body: &body }).await;
+        return api.transaction(&writing, Command::DriverEarning(command), &request, &body).await;
     }
     let publisher = api.publisher()?;
     let drawn = api.generator.driver_earning(api.numbers(1));
-    produce(publisher, &filled::driver_earning(drawn, command)).await
+    produce(publisher, &filled::driver_earning(drawn, command), &request).await
 }
 
 async fn generate_rider(
@@ -200,12 +248,11 @@ async fn generate_rider(
     let command = GenerateRider::from_body(content_type(&request), &body)?;
     let writing = api.writing(&request)?;
     if writing != Writing::Plain {
-        let (command, path) = (Command::Rider(command), request.path());
-        return api.transaction(&writing, Request { command, path, body: &body }).await;
+        return api.transaction(&writing, Command::Rider(command), &request, &body).await;
     }
     let publisher = api.publisher()?;
     let drawn = api.generator.rider(api.numbers(1));
-    produce(publisher, &filled::rider(drawn, command)).await
+    produce(publisher, &filled::rider(drawn, command), &request).await
 }
 
 /// Takes no body, and like FastAPI looks at none.
@@ -215,10 +262,9 @@ async fn generate_complete_trip(
 ) -> Result<HttpResponse, Refusal> {
     let writing = api.writing(&request)?;
     if writing != Writing::Plain {
-        let (command, path) = (Command::CompleteTrip, request.path());
-        return api.transaction(&writing, Request { command, path, body: b"" }).await;
+        return api.transaction(&writing, Command::CompleteTrip, &request, b"").await;
     }
-    let mut batch = api.publisher()?.batch(RECORDS_PER_TRIP)?;
+    let mut batch = api.publisher()?.batch(RECORDS_PER_TRIP, Trace::known(&request))?;
     let trip = api.generator.complete_trip(api.numbers(1), now());
     batch.send_trip(&trip)?;
     batch.delivered().await?;
@@ -242,15 +288,14 @@ async fn generate_multiple_trips(
     let writing = writing?;
     let trips = command.number_of_trips;
     if streamed {
-        return stream::trips(api, trips).await;
+        return stream::trips(api, trips, Trace::known(&request)).await;
     }
     if writing != Writing::Plain {
         let shape = if lines { Shape::Lines } else { Shape::Array };
         let command = Command::Trips { number: trips, shape };
-        let request = Request { command, path: request.path(), body: &body };
-        return api.transaction(&writing, request).await;
+        return api.transaction(&writing, command, &request, &body).await;
     }
-    let mut batch = api.publisher()?.batch(trips * RECORDS_PER_TRIP)?;
+    let mut batch = api.publisher()?.batch(trips * RECORDS_PER_TRIP, Trace::known(&request))?;
     let first = api.numbers(trips);
     // Written while the first records are on their way already.
     let mut json = Vec::with_capacity(2 + trips as usize * TRIP_JSON_BYTES);
@@ -272,8 +317,12 @@ async fn generate_multiple_trips(
 }
 
 /// Sends one record and answers with it once Kafka has it.
-async fn produce<T: Routed>(publisher: &Publisher, record: &T) -> Result<HttpResponse, Refusal> {
-    publisher.single(record)?.delivered().await?;
+async fn produce<T: Routed>(
+    publisher: &Publisher,
+    record: &T,
+    request: &HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    publisher.single(record, Trace::known(request))?.delivered().await?;
     Ok(ok(json_of(record)))
 }
 

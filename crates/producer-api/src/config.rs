@@ -1,20 +1,27 @@
 //! The settings of this service.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use avro_schemas::RegistryConfig;
 use kafka::KafkaConfig;
+use models::secret::Secret;
 use models::topics::Topics;
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, Settings, ShutdownConfig};
 
 use crate::publisher::capacity::RECORD_UNIT_BYTES;
+use crate::tls::Tls;
+use crate::{access, cors};
 
 /// Records of one trip: trip, driver earning, rider.
 pub(crate) const RECORDS_PER_TRIP: u32 = 3;
 /// librdkafka's own limit on `linger.ms`.
 const LONGEST_LINGER: Duration = Duration::from_secs(900);
+/// The times that a client may be given. actix-web's clock ticks each half second: shorter ones would be over at once.
+const PATIENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 /// Beyond this, it is a mistake.
 const LONGEST_WINDOW: Duration = Duration::from_secs(10 * 366 * 86_400);
 
@@ -42,6 +49,34 @@ pub struct ProducerApiConfig {
 pub struct ProducerConfig {
     /// Where the API, `/health/*` and `/metrics` are served.
     pub listen: SocketAddr,
+    /// What clients of the five endpoints have to send as `Authorization: Bearer ...`; visible ASCII. Without it
+    /// everybody may use them. `/health/*`, `/metrics` and the documentation ask for nothing in any case.
+    pub bearer_token: Option<Secret>,
+    /// Pages of these origins may use the API from a browser (CORS): such as `https://example.com:8443`, or `*` for
+    /// all. Empty: no answer says anything about it.
+    #[serde(deserialize_with = "cors::list")]
+    pub cors_origins: Vec<String>,
+    /// A PEM file: the server's certificate, then those that lead to its root. With it HTTPS is served, and no HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// A PEM file: the private key of that certificate, without a passphrase.
+    pub tls_key: Option<PathBuf>,
+    /// How long a client may take for the head of a connection's first request; with TLS, for the handshake as long
+    /// again. It is answered with 408.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// How long a client may take for a request's body before it is answered with 408.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// How long a client may take none of an answer that waits for it, before its connection is cut (Linux only).
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
+    /// How long a connection may be idle between two requests. Longer than what proxies and load balancers wait: who
+    /// sends the requests is to close it, lest the next one meets a connection that is being closed.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// How many connections are served at once, rounded up to the same number for each worker thread, of which there is
+    /// one for each processor. More have to wait.
+    pub max_connections: usize,
     /// Makes the trips repeatable: trip number i is the same in every run, but for its times. Without it a seed is
     /// drawn and logged.
     pub seed: Option<u64>,
@@ -83,6 +118,15 @@ impl Default for ProducerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8001)),
+            bearer_token: None,
+            cors_origins: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            header_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(75),
+            max_connections: 25_000,
             seed: None,
             max_trips_per_request: 10_000,
             body_limit_bytes: 64 * 1024,
@@ -124,38 +168,67 @@ impl ProducerConfig {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        let invalid = |key: &str, reason: String| {
-            Err(ConfigError::Invalid { key: format!("producer.{key}"), reason })
-        };
+        self.validate_access()?;
+        self.validate_patience()?;
+        self.validate_records()
+    }
+
+    /// Who may use the API, and how.
+    fn validate_access(&self) -> Result<(), ConfigError> {
+        if let Some(flaw) = self.bearer_token.as_ref().and_then(access::flaw) {
+            return invalid("bearer_token", flaw);
+        }
+        for origin in &self.cors_origins {
+            if let Some(flaw) = cors::flaw(origin) {
+                let reason = format!("{origin:?} {flaw}, such as \"https://example.com:8443\"");
+                return invalid("cors_origins", reason);
+            }
+        }
+        Tls::load(self).map(drop)
+    }
+
+    /// How many clients there may be, and how slow.
+    fn validate_patience(&self) -> Result<(), ConfigError> {
+        for (key, time) in [
+            ("header_timeout", self.header_timeout),
+            ("body_timeout", self.body_timeout),
+            ("write_timeout", self.write_timeout),
+            ("keep_alive", self.keep_alive),
+        ] {
+            if !PATIENCE.contains(&time) {
+                return invalid(key, "must be from 1s to 24h");
+            }
+        }
+        if self.max_connections == 0 {
+            return invalid("max_connections", "must be at least 1");
+        }
+        Ok(())
+    }
+
+    /// What records and requests may be like.
+    fn validate_records(&self) -> Result<(), ConfigError> {
         if self.body_limit_bytes == 0 {
-            return invalid("body_limit_bytes", "must be at least 1".to_owned());
+            return invalid("body_limit_bytes", "must be at least 1");
         }
         if self.delivery_timeout < Duration::from_millis(1)
             || self.delivery_timeout.as_millis() > i32::MAX as u128
         {
-            return invalid("delivery_timeout", "must be from 1ms to 24 days".to_owned());
+            return invalid("delivery_timeout", "must be from 1ms to 24 days");
         }
         if self.linger > LONGEST_LINGER || self.linger >= self.delivery_timeout {
-            return invalid(
-                "linger",
-                "must be shorter than delivery_timeout, and 15m at most".to_owned(),
-            );
+            return invalid("linger", "must be shorter than delivery_timeout, and 15m at most");
         }
         if self.transactional_id.as_deref().is_some_and(str::is_empty) {
-            return invalid(
-                "transactional_id",
-                "must not be empty; leave it out to have one made".to_owned(),
-            );
+            return invalid("transactional_id", "must not be empty; leave it out to have one made");
         }
         if self.idempotency_keys == 0 || self.idempotency_window.is_zero() {
             return invalid(
                 if self.idempotency_keys == 0 { "idempotency_keys" } else { "idempotency_window" },
-                "must not be 0; to accept no Idempotency-Key, set idempotency_topic to \"\""
-                    .to_owned(),
+                "must not be 0; to accept no Idempotency-Key, set idempotency_topic to \"\"",
             );
         }
         if self.idempotency_window > LONGEST_WINDOW {
-            return invalid("idempotency_window", "must be 10 years at most".to_owned());
+            return invalid("idempotency_window", "must be 10 years at most");
         }
         // A key must not be forgotten while its request may still be written.
         if !self.idempotency_topic.is_empty() && self.idempotency_window < self.delivery_timeout * 2
@@ -182,6 +255,10 @@ impl ProducerConfig {
     }
 }
 
+fn invalid(key: &str, reason: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::Invalid { key: format!("producer.{key}"), reason: reason.into() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +282,24 @@ mod tests {
             (ProducerConfig { body_limit_bytes: 0, ..default() }, "body_limit_bytes"),
             (ProducerConfig { delivery_timeout: Duration::ZERO, ..default() }, "delivery_timeout"),
             (ProducerConfig { linger: Duration::from_secs(8), ..default() }, "linger"),
+            (
+                ProducerConfig { bearer_token: Some(Secret::new("a b")), ..default() },
+                "bearer_token",
+            ),
+            (
+                ProducerConfig { cors_origins: vec!["example.com".to_owned()], ..default() },
+                "cors_origins",
+            ),
+            (ProducerConfig { tls_certificate: Some("a".into()), ..default() }, "tls_key"),
+            (ProducerConfig { tls_key: Some("a".into()), ..default() }, "tls_certificate"),
+            (
+                ProducerConfig { header_timeout: Duration::from_millis(999), ..default() },
+                "header_timeout",
+            ),
+            (ProducerConfig { body_timeout: Duration::MAX, ..default() }, "body_timeout"),
+            (ProducerConfig { write_timeout: Duration::ZERO, ..default() }, "write_timeout"),
+            (ProducerConfig { keep_alive: Duration::ZERO, ..default() }, "keep_alive"),
+            (ProducerConfig { max_connections: 0, ..default() }, "max_connections"),
             (
                 ProducerConfig { transactional_id: Some(String::new()), ..default() },
                 "transactional_id",

@@ -7,7 +7,7 @@ use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 use serde_json::Value;
 
-use crate::answer;
+use crate::{answer, api};
 
 /// Written by hand, in the form that FastAPI generates; a test keeps it true to the records and commands.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -36,19 +36,46 @@ SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true
 #[derive(Debug, Clone)]
 struct OpenApi(Bytes);
 
-/// The OpenAPI document of an API that makes `max_trips` trips a request at most.
-fn openapi(max_trips: u32) -> Value {
+/// What the document depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Documented {
+    /// The most trips of a request.
+    pub(crate) max_trips: u32,
+    /// Whether the endpoints ask for a token.
+    pub(crate) with_token: bool,
+}
+
+/// The OpenAPI document of such an API.
+fn openapi(Documented { max_trips, with_token }: Documented) -> Value {
     let mut document: Value = serde_json::from_str(OPENAPI).expect("openapi.json is JSON");
     *document.pointer_mut(MAX_TRIPS).expect("openapi.json has the limit") = max_trips.into();
+    if !with_token {
+        remove_token(&mut document);
+    }
     document
+}
+
+/// Takes out what is said of tokens.
+fn remove_token(document: &mut Value) {
+    let mut remove = |parent: &str, name: &str| {
+        let parent = document.pointer_mut(parent).and_then(Value::as_object_mut);
+        parent.and_then(|parent| parent.shift_remove(name)).expect("openapi.json has it");
+    };
+    remove("/components", "securitySchemes");
+    remove("/components", "responses");
+    for path in api::PATHS {
+        let operation = format!("/paths/{}/post", path.replace('/', "~1"));
+        remove(&operation, "security");
+        remove(&format!("{operation}/responses"), "401");
+    }
 }
 
 /// The paths that this module answers, besides the files of Swagger UI.
 pub(crate) const PATHS: [&str; 2] = ["/openapi.json", "/docs"];
 
 /// Mounts `/openapi.json`, `/docs` and what the page needs.
-pub(crate) fn configure(routes: &mut ServiceConfig, max_trips: u32) {
-    let document = OpenApi(openapi(max_trips).to_string().into());
+pub(crate) fn configure(routes: &mut ServiceConfig, documented: Documented) {
+    let document = OpenApi(openapi(documented).to_string().into());
     routes
         .app_data(Data::new(document))
         .service(
@@ -92,13 +119,15 @@ mod tests {
 
     use super::*;
 
+    const DOCUMENTED: Documented = Documented { max_trips: 7, with_token: true };
+
     fn names(object: &Value) -> Vec<&str> {
         object.as_object().unwrap().keys().map(String::as_str).collect()
     }
 
     #[test]
     fn the_document_has_the_fields_of_the_records_in_their_order() {
-        let document = openapi(7);
+        let document = openapi(DOCUMENTED);
         let trip = json!(Trip::default());
         for (schema, record) in [
             ("Trip", trip.clone()),
@@ -124,19 +153,28 @@ mod tests {
 
     #[test]
     fn the_document_describes_the_paths_that_are_served() {
-        let document = openapi(7);
-        assert_eq!(names(&document["paths"]), crate::api::PATHS);
+        let document = openapi(DOCUMENTED);
+        assert_eq!(names(&document["paths"]), api::PATHS);
     }
 
     #[test]
     fn every_reference_in_the_document_leads_somewhere() {
-        let document = openapi(7);
+        let document = openapi(DOCUMENTED);
         let text = document.to_string();
         let references: Vec<_> = text.split("\"$ref\":\"#").skip(1).collect();
         assert!(references.len() > 10);
         for rest in references {
             let pointer = rest.split('"').next().unwrap();
             assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_documented_only_if_there_is_one() {
+        let open = openapi(Documented { with_token: false, ..DOCUMENTED }).to_string();
+        for word in ["HTTPBearer", "security", "401", "WWW-Authenticate"] {
+            assert!(openapi(DOCUMENTED).to_string().contains(word), "{word}");
+            assert!(!open.contains(word), "{word}");
         }
     }
 

@@ -7,6 +7,9 @@ use rdkafka::error::KafkaError;
 /// A failure that ends the service.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The section `[producer]` can't work.
+    #[error(transparent)]
+    Config(#[from] service::ConfigError),
     /// The address can't be taken.
     #[error(transparent)]
     Bind(std::io::Error),

@@ -1,18 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod answer;
 mod api;
 mod atomic;
 mod config;
 mod connect;
+mod cors;
 mod docs;
 mod error;
+mod failures;
 mod filled;
 mod idempotency;
 mod metrics;
+mod observe;
 mod publisher;
 mod server;
 mod stream;
+mod tls;
+mod trace;
 mod wishes;
 
 pub use config::{ProducerApiConfig, ProducerConfig};

@@ -1,5 +1,6 @@
 //! What is counted: for Prometheus, and for the line a second that the log gets.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,16 +16,25 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::publisher::tally::FailedRecord;
+use crate::trace::Trace;
+
+/// A route of the service, without what varies in its paths.
+pub(crate) type Route = Cow<'static, str>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    route: String,
+    route: Route,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabel {
-    route: String,
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,7 +50,9 @@ pub(crate) struct Metrics(Arc<Handles>);
 #[derive(Debug)]
 struct Handles {
     requests: Family<RequestLabels, Counter>,
-    latency: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    latency: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    refusals: Family<ReasonLabel, Counter>,
+    producer_errors: Family<CodeLabel, Counter>,
     /// By [`Side::index`].
     delivered: [Counter; 3],
     failed: [Counter; 3],
@@ -54,7 +66,7 @@ struct SinceLastLine {
     requests: AtomicU64,
     delivered: AtomicU64,
     failed: AtomicU64,
-    failure: Mutex<Option<FailedRecord>>,
+    failure: Mutex<Option<(FailedRecord, Arc<Trace>)>>,
 }
 
 /// From 0.5 ms, doubling, to 16 s.
@@ -74,6 +86,8 @@ impl Metrics {
         let handles = Handles {
             requests: Family::default(),
             latency: Family::new_with_constructor(latency_buckets),
+            refusals: Family::default(),
+            producer_errors: Family::default(),
             delivered: by_side("delivered"),
             failed: by_side("failed"),
             in_flight: Gauge::default(),
@@ -83,8 +97,18 @@ impl Metrics {
             registry.register("api_requests", "Requests answered", handles.requests.clone());
             registry.register(
                 "api_request_duration_seconds",
-                "Time from a request's head to its answer",
+                "Time from a request's head to the head of its answer",
                 handles.latency.clone(),
+            );
+            registry.register(
+                "api_refusals",
+                "Requests that did not get their records, by reason",
+                handles.refusals.clone(),
+            );
+            registry.register(
+                "api_producer_errors",
+                "Errors that librdkafka told of its connections and of itself, by its code",
+                handles.producer_errors.clone(),
             );
             registry.register(
                 "api_records",
@@ -101,15 +125,24 @@ impl Metrics {
     }
 
     /// Counts a request that was answered.
-    pub(crate) fn request(&self, route: &str, status: u16, took: Duration) {
-        let labels = RequestLabels { route: route.to_owned(), status };
-        self.0.requests.get_or_create(&labels).inc();
-        let label = RouteLabel { route: route.to_owned() };
-        self.0.latency.get_or_create(&label).observe(took.as_secs_f64());
+    pub(crate) fn request(&self, route: Route, status: u16, took: Duration) {
         // Not the scrapes and health checks.
-        if api::PATHS.contains(&route) {
+        if api::PATHS.contains(&route.as_ref()) {
             self.0.since_last_line.requests.fetch_add(1, Ordering::Relaxed);
         }
+        let labels = RequestLabels { route, status };
+        self.0.requests.get_or_create(&labels).inc();
+        self.0.latency.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was refused, by [`Refusal::reason`](crate::answer::Refusal::reason).
+    pub(crate) fn refusal(&self, reason: &'static str) {
+        self.0.refusals.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts an error of the producer, by librdkafka's code.
+    pub(crate) fn producer_error(&self, code: String) {
+        self.0.producer_errors.get_or_create(&CodeLabel { code }).inc();
     }
 
     /// Counts the records of one request and one topic.
@@ -121,9 +154,9 @@ impl Metrics {
     }
 
     /// Keeps a failure for the next log line.
-    pub(crate) fn note_failure(&self, failure: &FailedRecord) {
+    pub(crate) fn note_failure(&self, failure: &FailedRecord, trace: &Arc<Trace>) {
         let mut kept = self.last_failure();
-        *kept = Some(failure.clone());
+        *kept = Some((failure.clone(), Arc::clone(trace)));
     }
 
     /// Shows how many records are on their way.
@@ -144,18 +177,21 @@ impl Metrics {
             .map(|count| count.swap(0, Ordering::Relaxed));
         if failed > 0 {
             let failure = self.last_failure().take();
-            let FailedRecord { topic, error, .. } = failure.as_ref().unwrap_or(&UNKNOWN);
-            warn!(requests, delivered, failed, topic, error, "records not delivered to Kafka");
+            // None when a failure was counted in one second and noted in the next.
+            let (topic, error, request_id) =
+                failure.as_ref().map_or(("", "", ""), |(record, trace)| {
+                    (&record.topic, &record.error, trace.id_text())
+                });
+            warn!(
+                requests,
+                delivered, failed, topic, error, request_id, "records not delivered to Kafka"
+            );
         } else if requests > 0 || delivered > 0 {
             info!(requests, records = delivered, "produced");
         }
     }
 
-    fn last_failure(&self) -> std::sync::MutexGuard<'_, Option<FailedRecord>> {
+    fn last_failure(&self) -> std::sync::MutexGuard<'_, Option<(FailedRecord, Arc<Trace>)>> {
         self.0.since_last_line.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Stands in when a failure was counted in one second and noted in the next.
-static UNKNOWN: FailedRecord =
-    FailedRecord { topic: String::new(), trip_id: String::new(), error: String::new() };

@@ -1,25 +1,27 @@
 //! The life of the service: listen, connect, serve, drain.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::dev::ServerHandle;
 use actix_web::http::header::LOCATION;
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use generator::Generator;
 use service::Context;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::api::{self, Api};
-use crate::config::ProducerApiConfig;
+use crate::config::{ProducerApiConfig, ProducerConfig};
 use crate::error::Error;
+use crate::failures::Failures;
 use crate::metrics::Metrics;
-use crate::{answer, connect, docs};
+use crate::observe::{Observer, observe};
+use crate::tls::Tls;
+use crate::{answer, connect, cors, docs};
 
 /// How long connections may take to read answers that are written already, once all requests are done.
 const LINGERING_SECONDS: u64 = 2;
@@ -31,6 +33,7 @@ const RESERVE: Duration = Duration::from_secs(1);
 pub struct Server {
     config: ProducerApiConfig,
     ctx: Context,
+    tls: Option<Tls>,
     listener: TcpListener,
     addr: SocketAddr,
 }
@@ -40,11 +43,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Bind`] if the address can't be taken.
+    /// [`Error::Bind`] if the address can't be taken, [`Error::Config`] if the certificate can't be used.
     pub fn bind(config: ProducerApiConfig, ctx: Context) -> Result<Self, Error> {
+        let tls = Tls::load(&config.producer)?;
         let listener = service::admin::bind(config.producer.listen).map_err(Error::Bind)?;
         let addr = listener.local_addr().map_err(Error::Bind)?;
-        Ok(Self { config, ctx, listener, addr })
+        limit_stalls(&listener, config.producer.write_timeout);
+        Ok(Self { config, ctx, tls, listener, addr })
     }
 
     /// The address that is listened on.
@@ -60,24 +65,34 @@ impl Server {
     ///
     /// [`Error`] if the service can't start, can't go on, or has to leave records undecided.
     pub async fn run(self) -> Result<(), Error> {
-        let Self { config, ctx, listener, addr } = self;
+        let Self { config, ctx, tls, listener, addr } = self;
         let metrics = Metrics::register(&ctx.metrics, &config.topics);
         connect::announce(&config, &ctx.health);
         let seed = config.producer.seed.unwrap_or_else(rand::random);
-        info!("producer API on http://{addr}, documentation on http://{addr}/docs");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        info!("producer API on {scheme}://{addr}, documentation on {scheme}://{addr}/docs");
         info!(seed, "set producer.seed to this to get the same trips again");
-        let api = Data::new(Api::new(config.producer.clone(), ctx.clone(), Generator::new(seed)));
+        let api = Data::new(Api::new(
+            config.producer.clone(),
+            ctx.clone(),
+            metrics.clone(),
+            Generator::new(seed),
+        ));
         let requests = TaskTracker::new();
-        let observer =
-            Observer { metrics: metrics.clone(), requests: requests.clone(), ctx: ctx.clone() };
+        let observer = Data::new(Observer {
+            metrics: metrics.clone(),
+            requests: requests.clone(),
+            failures: Failures::default(),
+            ctx: ctx.clone(),
+        });
 
-        let server = http_server(listener, &api, observer, config.producer.max_trips_per_request)
-            .map_err(Error::Serve)?;
+        let server =
+            http_server(listener, tls, &api, &observer, &config.producer).map_err(Error::Serve)?;
         let handle = server.handle();
         let mut server = tokio::spawn(server);
         let outcome = tokio::select! {
             ended = &mut server => Err(Error::Serve(ended_by_itself(ended))),
-            failure = upkeep(&config, addr.port(), &ctx, &api, &metrics) => failure.map(|never| match never {}),
+            failure = upkeep(&config, addr.port(), &api, &observer) => failure.map(|never| match never {}),
             () = ctx.shutdown.wait() => Ok(()),
         };
         // Whatever it was that ended: requests that still come are to hear of it.
@@ -86,6 +101,7 @@ impl Server {
         drain(&handle, &requests, deadline).await;
         let undecided = flush(&api, deadline).await;
         metrics.log_line();
+        observer.failures.conclude();
         let (delivered, failed) = metrics.totals();
         info!(delivered, failed, undecided, "stopped");
         match outcome {
@@ -95,36 +111,72 @@ impl Server {
     }
 }
 
+/// Has the kernel cut a connection whose client takes nothing of what waits for it, for so long. actix-web has no such
+/// limit, and an answer of several megabytes would wait for ever. Connections inherit it from `listener`.
+#[cfg(target_os = "linux")]
+fn limit_stalls(listener: &TcpListener, time: Duration) {
+    let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(listener, millis) {
+        warn!(%error, "producer.write_timeout has no effect here: clients that don't read are not cut off");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn limit_stalls(_: &TcpListener, _: Duration) {}
+
 fn http_server(
     listener: TcpListener,
+    tls: Option<Tls>,
     api: &Data<Api>,
-    observer: Observer,
-    max_trips: u32,
+    observer: &Data<Observer>,
+    config: &ProducerConfig,
 ) -> std::io::Result<actix_web::dev::Server> {
     let api = api.clone();
-    let observer = Data::new(observer);
+    let observer = observer.clone();
+    let origins = config.cors_origins.clone();
+    let documented = docs::Documented {
+        max_trips: config.max_trips_per_request,
+        with_token: config.bearer_token.is_some(),
+    };
     let app = move || {
         App::new()
             .app_data(api.clone())
             .app_data(observer.clone())
+            .wrap(Condition::new(!origins.is_empty(), cors::middleware(&origins)))
+            // The last one is the first to see a request.
             .wrap(from_fn(observe))
             .configure(api::configure)
-            .configure(|routes| docs::configure(routes, max_trips))
+            .configure(|routes| docs::configure(routes, documented))
             .configure(|routes| service::admin::configure(routes, observer.ctx.clone()))
             .default_service(web::to(unknown_path))
     };
-    let server = HttpServer::new(app).disable_signals().shutdown_timeout(LINGERING_SECONDS);
-    Ok(server.listen(listener)?.run())
+    let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get).min(512);
+    let connections = config.max_connections.div_ceil(workers);
+    let server = HttpServer::new(app)
+        .disable_signals()
+        .shutdown_timeout(LINGERING_SECONDS)
+        .workers(workers)
+        .max_connections(connections)
+        // Handshakes are connections, too, and slow ones must not keep others from theirs.
+        .max_connection_rate(connections)
+        .client_request_timeout(config.header_timeout)
+        .tls_handshake_timeout(config.header_timeout)
+        .keep_alive(config.keep_alive);
+    let server = match tls {
+        Some(Tls(acceptor)) => server.listen_openssl(listener, acceptor)?,
+        None => server.listen(listener)?,
+    };
+    Ok(server.run())
 }
 
 /// Connects, then keeps health, metrics and log current. Ends only with an error.
 async fn upkeep(
     config: &ProducerApiConfig,
     port: u16,
-    ctx: &Context,
     api: &Api,
-    metrics: &Metrics,
+    observer: &Observer,
 ) -> Result<std::convert::Infallible, Error> {
+    let Observer { metrics, failures, ctx, .. } = observer;
     let publisher = connect::publisher(config, ctx, metrics.clone()).await?;
     let atomic = connect::atomic(config, port, ctx, metrics.clone()).await?;
     let publisher = api.connected(publisher, atomic);
@@ -133,8 +185,9 @@ async fn upkeep(
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         loop {
             ticks.tick().await;
-            publisher.report_in_flight();
+            api.report_in_flight();
             metrics.log_line();
+            failures.tell();
             if let Some(reason) = publisher.failure() {
                 return Err(Error::ProducerFailed(reason));
             }
@@ -174,31 +227,6 @@ fn ended_by_itself(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -
         Ok(Err(error)) => error,
         Err(error) => std::io::Error::other(error),
     }
-}
-
-/// What every request is seen by.
-struct Observer {
-    metrics: Metrics,
-    /// Requests that run.
-    requests: TaskTracker,
-    ctx: Context,
-}
-
-async fn observe(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let observer = request.app_data::<Data<Observer>>().cloned().expect("set with the app");
-    let _running = observer.requests.token();
-    let start = Instant::now();
-    let mut response = next.call(request).await?;
-    let route = response.request().match_pattern();
-    let status = response.status().as_u16();
-    observer.metrics.request(route.as_deref().unwrap_or("none"), status, start.elapsed());
-    if observer.ctx.shutdown.requested() {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    Ok(response)
 }
 
 /// 404, or like Starlette the way to the same path without its trailing slash.

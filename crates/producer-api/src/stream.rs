@@ -1,5 +1,6 @@
 //! Any number of trips, a line each, written as Kafka acknowledges them: `application/x-ndjson`.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_web::HttpResponse;
@@ -9,10 +10,12 @@ use actix_web::web::{Bytes, Data};
 use futures::{FutureExt, Stream, StreamExt, future, stream};
 use models::records::CompleteTrip;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::answer::Refusal;
 use crate::api::{Api, TRIP_JSON_BYTES, TRIPS_PER_TURN, write_json};
 use crate::config::RECORDS_PER_TRIP;
+use crate::trace::Trace;
 use crate::wishes::NDJSON;
 
 /// Trips that are sent, acknowledged and answered together.
@@ -25,23 +28,40 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 ///
 /// What goes wrong with the first trips is answered with its own status. After that the status is sent already, and
 /// the last line says what went wrong.
-pub(crate) async fn trips(api: Data<Api>, number: u32) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn trips(
+    api: Data<Api>,
+    number: u32,
+    trace: Arc<Trace>,
+) -> Result<HttpResponse, Refusal> {
     let first = api.numbers(number);
-    let mut chunks = Box::pin(chunks(api, first, number));
+    let metrics = api.metrics().clone();
+    let mut chunks = Box::pin(chunks(api, first, number, trace));
     let begun = chunks.next().await.transpose()?;
-    let rest = chunks.map(|chunk| chunk.unwrap_or_else(|refusal| last_line(&refusal)));
+    let rest = chunks.map(move |chunk| {
+        chunk.unwrap_or_else(|refusal| {
+            metrics.refusal(refusal.reason());
+            last_line(&refusal)
+        })
+    });
     let lines = stream::iter(begun).chain(rest).map(Ok::<_, std::convert::Infallible>);
     Ok(HttpResponse::Ok().content_type(NDJSON).streaming(lines))
 }
 
 /// The lines, chunk by chunk in their order, up to the first that fails.
-fn chunks(api: Data<Api>, first: u64, number: u32) -> impl Stream<Item = Result<Bytes, Refusal>> {
+fn chunks(
+    api: Data<Api>,
+    first: u64,
+    number: u32,
+    trace: Arc<Trace>,
+) -> impl Stream<Item = Result<Bytes, Refusal>> {
+    let span = tracing::Span::current();
     let starts = (0..number).step_by(TRIPS_PER_CHUNK as usize);
     let chunks = stream::iter(starts).map(move |start| {
         let trips = TRIPS_PER_CHUNK.min(number - start);
         // As a task, for it has room that others wait for: when the client stops reading, nobody polls this stream, and
         // the chunks that are begun have to come to their end all the same.
-        let chunk = tokio::spawn(chunk(api.clone(), first + u64::from(start), trips));
+        let chunk = chunk(api.clone(), first + u64::from(start), trips, Arc::clone(&trace));
+        let chunk = tokio::spawn(chunk.instrument(span.clone()));
         AbortOnDropHandle::new(chunk)
             .map(|made| made.expect("making trips doesn't panic, and only a drop ends it"))
     });
@@ -52,8 +72,13 @@ fn chunks(api: Data<Api>, first: u64, number: u32) -> impl Stream<Item = Result<
     })
 }
 
-async fn chunk(api: Data<Api>, first: u64, trips: u32) -> Result<Bytes, Refusal> {
-    let mut batch = api.publisher()?.batch_when_free(trips * RECORDS_PER_TRIP).await;
+async fn chunk(
+    api: Data<Api>,
+    first: u64,
+    trips: u32,
+    trace: Arc<Trace>,
+) -> Result<Bytes, Refusal> {
+    let mut batch = api.publisher()?.batch_when_free(trips * RECORDS_PER_TRIP, trace).await;
     let mut lines = Vec::with_capacity(trips as usize * TRIP_JSON_BYTES);
     for i in 0..trips {
         if i > 0 && i % TRIPS_PER_TURN == 0 {

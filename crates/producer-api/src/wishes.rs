@@ -6,9 +6,9 @@ use actix_web::http::header::{ACCEPT, HeaderMap, HeaderName};
 use crate::idempotency::key::{InvalidKey, Key};
 
 /// All records of the request in one transaction: `true` or `false`.
-static ATOMIC: HeaderName = HeaderName::from_static("tripstream-atomic");
+pub(crate) static ATOMIC: HeaderName = HeaderName::from_static("tripstream-atomic");
 /// draft-ietf-httpapi-idempotency-key-header.
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// One JSON value a line.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 

@@ -31,6 +31,11 @@ async fn health_and_metrics_tell_the_state_of_the_service() {
     let (status, metrics) = get("/metrics").await;
     assert_eq!(status, 200);
     assert!(metrics.contains(r#"tripstream_build_info{service="sample""#), "{metrics}");
+    let build = metrics.lines().find(|line| line.starts_with("tripstream_build_info{")).unwrap();
+    for label in ["version", "commit", "rustc", "profile"] {
+        let empty = format!("{label}=\"\"");
+        assert!(build.contains(&format!("{label}=\"")) && !build.contains(&empty), "{build}");
+    }
 
     ctx.shutdown.trigger();
     assert_eq!(get("/health/ready").await.0, 503);

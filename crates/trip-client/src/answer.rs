@@ -32,6 +32,7 @@ pub(crate) fn judge(
                 retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
             return Err(Failure::Unavailable { detail: excerpt(body), retry_after });
         }
+        401 => return Err(Failure::Unauthorized(excerpt(body))),
         code => return Err(Failure::Status { code, detail: excerpt(body) }),
     }
     let trips: Vec<AnsweredTrip<'_>> = serde_json::from_slice(body).map_err(|err| {
@@ -103,6 +104,12 @@ mod tests {
         check(1, 200, r#"[{"trip_id":"a"}"#, r#"the answer is not JSON: [{"trip_id":"a"}"#);
         check(1, 200, "", "the answer is not JSON: (empty)");
         check(1, 502, r#"{"detail":"x"}"#, r#"the API answered 502: {"detail":"x"}"#);
+        check(
+            1,
+            401,
+            r#"{"detail":"Not authenticated"}"#,
+            r#"the API does not let us in (401): {"detail":"Not authenticated"}; set client.bearer_token to what it has as producer.bearer_token"#,
+        );
         check(1, 503, "busy", "the API is not available (503): busy");
     }
 

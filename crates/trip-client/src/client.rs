@@ -56,6 +56,8 @@ impl TripClient {
             .connect_timeout(config.timeout.min(CONNECT_TIMEOUT))
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(config.max_in_flight)
+            .default_headers(config.headers()?)
+            .tls_certs_merge(config.certificates()?)
             // Following one would turn the POST into a GET.
             .redirect(redirect::Policy::none())
             .build()

@@ -1,8 +1,11 @@
 //! Section `[client]`: how the API is reached and how hard it may be driven.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Url;
+use models::secret::Secret;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Url};
 use serde::{Deserialize, Serialize};
 use service::ConfigError;
 
@@ -19,6 +22,11 @@ pub struct ClientConfig {
     pub url: String,
     /// The path that generates trips, below `url`.
     pub trips_path: String,
+    /// What the API asks for, if it does: its `producer.bearer_token`.
+    pub bearer_token: Option<Secret>,
+    /// A PEM file of certificates that are trusted, beside those of the operating system: of the authority that signed
+    /// the API's certificate, or that one itself.
+    pub ca_location: Option<PathBuf>,
     /// How many requests may run at once. At least 1.
     pub max_in_flight: usize,
     /// How long one attempt may take, from connecting to the last byte of the answer.
@@ -50,6 +58,8 @@ impl Default for ClientConfig {
         Self {
             url: "http://localhost:8001".to_owned(),
             trips_path: "/api/generate-multiple-trips".to_owned(),
+            bearer_token: None,
+            ca_location: None,
             max_in_flight: 10,
             timeout: Duration::from_secs(10),
             retries: 3,
@@ -78,6 +88,37 @@ impl ClientConfig {
         join_url("url", &self.url, &self.trips_path, "http://localhost:8001")
     }
 
+    /// What goes with each request.
+    pub(crate) fn headers(&self) -> Result<HeaderMap, ConfigError> {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &self.bearer_token {
+            let token = token.expose();
+            if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let reason = "must be of visible ASCII characters, without spaces; \
+                              leave it out if the API asks for none";
+                return Err(invalid("bearer_token", reason));
+            }
+            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+                .expect("visible ASCII may stand in a header");
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(headers)
+    }
+
+    /// The certificates that are trusted beside those of the operating system.
+    pub(crate) fn certificates(&self) -> Result<Vec<Certificate>, ConfigError> {
+        let Some(path) = &self.ca_location else { return Ok(Vec::new()) };
+        let file = path.display();
+        let pem = std::fs::read(path)
+            .map_err(|err| invalid("ca_location", format!("cannot read {file}: {err}")))?;
+        let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+        if certificates.is_empty() {
+            return Err(invalid("ca_location", format!("{file} holds no certificate in PEM form")));
+        }
+        Ok(certificates)
+    }
+
     /// Checks what the types can't say.
     ///
     /// # Errors
@@ -85,6 +126,8 @@ impl ClientConfig {
     /// [`ConfigError::Invalid`], naming the key.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.endpoint()?;
+        self.headers()?;
+        self.certificates()?;
         let zero = "must be more than zero";
         if self.max_in_flight == 0 {
             return Err(invalid("max_in_flight", "must be at least 1"));
@@ -223,6 +266,20 @@ mod tests {
                 ClientConfig { url: String::new(), ..default() },
                 "configuration key \"client.url\": \"\" is not an address such as http://localhost:8001: \
                  relative URL without a base",
+            ),
+            (
+                ClientConfig { bearer_token: Some(Secret::new("a b")), ..default() },
+                "configuration key \"client.bearer_token\": must be of visible ASCII characters, without spaces; \
+                 leave it out if the API asks for none",
+            ),
+            (
+                ClientConfig { ca_location: Some("no/such.pem".into()), ..default() },
+                "configuration key \"client.ca_location\": cannot read no/such.pem: \
+                 No such file or directory (os error 2)",
+            ),
+            (
+                ClientConfig { ca_location: Some("Cargo.toml".into()), ..default() },
+                "configuration key \"client.ca_location\": Cargo.toml holds no certificate in PEM form",
             ),
             (
                 ClientConfig { max_in_flight: 0, ..default() },

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
+/// What OpenSSL says of a certificate that nobody vouches for.
+const UNTRUSTED: &str = "certificate verify failed";
+
 /// The outcome of a request that did not bring the trips asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -24,6 +27,11 @@ pub enum Failure {
     /// The connection broke after the request was sent.
     #[error("the connection broke: {0}")]
     ConnectionLost(String),
+    /// 401: the API asks for a token, and for another one than was sent.
+    #[error(
+        "the API does not let us in (401): {0}; set client.bearer_token to what it has as producer.bearer_token"
+    )]
+    Unauthorized(String),
     /// Any other status than 200.
     #[error("the API answered {code}: {detail}")]
     Status {
@@ -56,6 +64,7 @@ impl Failure {
             Failure::Unavailable { .. } => "unavailable".into(),
             Failure::Timeout(_) => "timeout".into(),
             Failure::ConnectionLost(_) => "connection_lost".into(),
+            Failure::Unauthorized(_) => "http_401".into(),
             Failure::Status { code, .. } => format!("http_{code}").into(),
             Failure::NotJson(_) => "not_json".into(),
             Failure::NotTrips(_) => "not_trips".into(),
@@ -91,6 +100,7 @@ impl Failure {
             // 4xx: a request that the API calls wrong is refused before anything is generated.
             Failure::Connect(_)
             | Failure::Unavailable { .. }
+            | Failure::Unauthorized(_)
             | Failure::Status { code: 400..500, .. } => 0,
             Failure::TripCount { got, .. } => asked.max(*got),
             _ => asked,
@@ -100,13 +110,26 @@ impl Failure {
     /// Sorts an error of the HTTP client. `timeout` is the limit that the request had.
     pub(crate) fn of_transport(err: &reqwest::Error, timeout: Duration) -> Self {
         if err.is_connect() {
-            Failure::Connect(root_cause(err))
+            Failure::Connect(untrusted(err).unwrap_or_else(|| root_cause(err)))
         } else if err.is_timeout() {
             Failure::Timeout(timeout)
         } else {
             Failure::ConnectionLost(root_cause(err))
         }
     }
+}
+
+/// What is wrong with the API's certificate, if that is the cause: OpenSSL names the reason at the end of a long text,
+/// in parentheses.
+fn untrusted(err: &dyn Error) -> Option<String> {
+    let mut cause = err;
+    let mut text = cause.to_string();
+    while !text.contains(UNTRUSTED) {
+        cause = cause.source()?;
+        text = cause.to_string();
+    }
+    let reason = text.rfind('(').map_or("", |at| &text[at..]);
+    Some(format!("{UNTRUSTED} {reason}; set client.ca_location if it is to be trusted"))
 }
 
 /// The innermost error's text: `Connection refused (os error 111)` rather than `error sending request`.
@@ -131,6 +154,7 @@ mod tests {
             (Failure::Unavailable { detail: text(), retry_after: None }, "unavailable", true, 0),
             (Failure::Timeout(Duration::from_secs(1)), "timeout", false, 5),
             (Failure::ConnectionLost(text()), "connection_lost", false, 5),
+            (Failure::Unauthorized(text()), "http_401", false, 0),
             (Failure::Status { code: 502, detail: text() }, "http_502", false, 5),
             (Failure::Status { code: 504, detail: text() }, "http_504", false, 5),
             (Failure::Status { code: 422, detail: text() }, "http_422", false, 0),

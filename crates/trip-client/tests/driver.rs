@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fake_api::{FakeApi, OK, Reply, refused_url, until, within};
+use models::secret::Secret;
 use service::Context;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -142,6 +143,28 @@ async fn never_more_in_flight_than_the_policy_allows() {
         assert_eq!(skipped, want, "{overrun}");
         report.verdict().unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_token_goes_with_each_request() {
+    let api = FakeApi::start(|_| OK);
+    let mut run = Run { ticks: 3, ..Run::new(&api.url) };
+    run.client.bearer_token = Some(Secret::new("s3cret"));
+    let shown = format!("{:?}", TripClient::new(&run.client).unwrap());
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert_eq!(run.go(&Context::new("test")).await.counts.succeeded, 3);
+    assert_eq!(api.authorizations(), ["Bearer s3cret"]);
+}
+
+#[tokio::test]
+async fn an_api_that_asks_for_a_token_is_not_asked_again_and_the_key_to_set_is_named() {
+    let api = FakeApi::start(|_| Reply::Status(401, None, r#"{"detail":"Not authenticated"}"#));
+    let report = Run::new(&api.url).go(&Context::new("test")).await;
+    assert_eq!((report.counts.failed["http_401"], api.requests()), (1, 1));
+    assert_eq!(report.counts.trips.uncertain, 0);
+    let failure = report.last_failure.unwrap();
+    assert!(failure.contains("set client.bearer_token"), "{failure}");
+    assert_eq!(api.authorizations(), [""; 0]);
 }
 
 #[tokio::test]

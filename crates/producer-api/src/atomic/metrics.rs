@@ -6,8 +6,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::rows::Rows;
 use super::transactor::Verdict;
 use crate::metrics::Metrics;
+use crate::publisher::tally::FailedRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
@@ -20,6 +22,7 @@ pub(crate) struct TransactionMetrics {
     transactions: Family<ResultLabel, Counter>,
     keyed: Family<ResultLabel, Counter>,
     keys: Gauge,
+    waiting: Gauge,
     records: Metrics,
 }
 
@@ -29,6 +32,7 @@ impl TransactionMetrics {
             transactions: Family::default(),
             keyed: Family::default(),
             keys: Gauge::default(),
+            waiting: Gauge::default(),
             records,
         };
         metrics.register(|registry| {
@@ -46,6 +50,11 @@ impl TransactionMetrics {
                 "api_idempotency_keys",
                 "Idempotency keys that are remembered",
                 handles.keys.clone(),
+            );
+            registry.register(
+                "api_transaction_records_in_flight",
+                "Records, in units of up to 1 KiB, that wait for their transaction to be committed",
+                handles.waiting.clone(),
             );
         });
         handles
@@ -70,15 +79,32 @@ impl TransactionMetrics {
         self.keys.set(i64::try_from(known).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn delivered(&self, by_side: [u64; 3]) {
+    /// Counts rows that are committed.
+    pub(crate) fn delivered(&self, rows: &Rows) {
+        let by_side = rows.by_side();
         for side in Side::ALL {
             self.records.records(side, by_side[side.index()], 0);
         }
     }
 
-    pub(crate) fn failed(&self, by_side: [u64; 3]) {
+    /// Counts rows that are not, or of which it is not known.
+    pub(crate) fn failed(&self, rows: &Rows, reason: &str) {
+        let by_side = rows.by_side();
         for side in Side::ALL {
             self.records.records(side, 0, by_side[side.index()]);
         }
+        if let Some(record) = rows.records().next() {
+            let failure = FailedRecord {
+                topic: record.topic.to_owned(),
+                trip_id: String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned(),
+                error: reason.to_owned(),
+            };
+            self.records.note_failure(&failure, rows.trace());
+        }
+    }
+
+    /// Shows how many records wait for their transaction.
+    pub(crate) fn waiting(&self, units: u32) {
+        self.waiting.set(units.into());
     }
 }

@@ -7,6 +7,7 @@ mod rows;
 mod transactor;
 mod writer;
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -30,6 +31,7 @@ use crate::idempotency::key::Key;
 use crate::idempotency::{Keys, Running, Standing};
 use crate::publisher::Publisher;
 use crate::publisher::capacity::{Capacity, Room};
+use crate::trace::Trace;
 use crate::wishes::NDJSON;
 use failure::Failure;
 use rows::Rows;
@@ -41,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// quarter of the time that it has.
 const LEAST_TIME: Duration = Duration::from_millis(200);
 /// Says that the records were written for an earlier request with the same key.
-static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(crate) static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The two writers, and what is known of keys.
 pub(crate) struct Atomic {
@@ -62,6 +64,7 @@ pub(crate) struct Request<'a> {
     pub(crate) command: Command,
     pub(crate) path: &'a str,
     pub(crate) body: &'a [u8],
+    pub(crate) trace: Arc<Trace>,
 }
 
 impl Atomic {
@@ -95,6 +98,11 @@ impl Atomic {
         self.threads.iter().any(JoinHandle::is_finished)
     }
 
+    /// Shows how many records wait.
+    pub(crate) fn report_in_flight(&self) {
+        self.metrics.waiting(self.capacity.in_flight());
+    }
+
     /// Writes the records of a request in one transaction and answers it.
     pub(crate) async fn write(
         &self,
@@ -103,9 +111,9 @@ impl Atomic {
         generator: Generator,
         first: u64,
     ) -> Result<HttpResponse, Refusal> {
-        let Request { command, body, .. } = request;
+        let Request { command, body, trace, .. } = request;
         let room = self.capacity.take(command.room(body.len()))?;
-        let mut rows = Rows::new(publisher, command.records());
+        let mut rows = Rows::new(publisher, command.records(), trace);
         let source = Source { generator, first, completion: now() };
         let json = command.draw(source, publisher, Some(&mut rows)).await?;
         if !rows.is_empty() {
@@ -122,7 +130,7 @@ impl Atomic {
         key: &Key,
     ) -> Result<HttpResponse, Refusal> {
         let (keys, writer) = self.shared.as_ref().ok_or(Refusal::NoKeys)?;
-        let Request { command, path, body } = request;
+        let Request { command, path, body, trace } = request;
         let fingerprint = Fingerprint::of(path, body);
         let now = now();
         let standing =
@@ -132,7 +140,7 @@ impl Atomic {
             Standing::New(running) => {
                 let room = self.capacity.take(command.room(body.len()))?;
                 let entry = Entry::new(key, fingerprint, now);
-                let mut rows = Rows::new(publisher, command.records());
+                let mut rows = Rows::new(publisher, command.records(), trace);
                 let json = command.draw(source(entry), publisher, Some(&mut rows)).await?;
                 let done = self.wait(writer, rows, Some((running, entry)), room).await?;
                 match done.expect("it has a key") {

@@ -7,12 +7,17 @@ use kafka::partitioner::partition_for;
 use kafka::transaction::Record;
 use models::records::CompleteTrip;
 use models::{Partition, Side};
+use rdkafka::message::OwnedHeaders;
 
 use crate::publisher::{Publisher, Routed, Target};
+use crate::trace::Trace;
 
 /// Keys and values in one piece, and where each begins.
 #[derive(Debug)]
 pub(crate) struct Rows {
+    trace: Arc<Trace>,
+    /// Of each row.
+    headers: OwnedHeaders,
     targets: Arc<[Target; 3]>,
     bytes: Vec<u8>,
     slots: Vec<Slot>,
@@ -28,9 +33,24 @@ struct Slot {
 
 impl Rows {
     /// No rows yet, for `publisher`'s topics.
-    pub(crate) fn new(publisher: &Publisher, records: u32) -> Self {
-        let slots = Vec::with_capacity(records as usize);
-        Self { targets: Arc::clone(publisher.targets()), bytes: Vec::new(), slots }
+    pub(crate) fn new(publisher: &Publisher, records: u32, trace: Arc<Trace>) -> Self {
+        Self {
+            headers: trace.record_headers(),
+            trace,
+            targets: Arc::clone(publisher.targets()),
+            bytes: Vec::new(),
+            slots: Vec::with_capacity(records as usize),
+        }
+    }
+
+    /// Whose rows they are.
+    pub(crate) const fn trace(&self) -> &Arc<Trace> {
+        &self.trace
+    }
+
+    /// What each row carries.
+    pub(crate) const fn headers(&self) -> &OwnedHeaders {
+        &self.headers
     }
 
     pub(crate) fn push<T: Routed>(
@@ -68,6 +88,7 @@ impl Rows {
             partition: slot.partition,
             key: Some(&self.bytes[slot.key..slot.value]),
             value: Some(&self.bytes[slot.value..end]),
+            headers: Some(self.headers.clone()),
             ..Record::default()
         })
     }

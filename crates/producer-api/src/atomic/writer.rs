@@ -272,7 +272,7 @@ impl Writer {
             } else if waiting.wants_nothing() {
                 drop(waiting);
             } else if now >= waiting.begin_by {
-                self.metrics.failed(waiting.rows.by_side());
+                self.metrics.failed(&waiting.rows, &self.trouble);
                 waiting.finish(Err(Failure::TimedOut(self.trouble.clone())));
             } else {
                 self.waiting.push_back(waiting);
@@ -296,14 +296,14 @@ impl Writer {
             match done {
                 Some(done) => {
                     if is_written {
-                        self.metrics.delivered(waiting.rows.by_side());
+                        self.metrics.delivered(&waiting.rows);
                         self.metrics.keyed("new");
                     }
                     waiting.finish(Ok(Some(done)));
                 }
                 None if waiting.wants_nothing() => {
                     if waiting.in_doubt {
-                        self.metrics.failed(waiting.rows.by_side());
+                        self.metrics.failed(&waiting.rows, &self.trouble);
                     }
                 }
                 None => {
@@ -333,6 +333,8 @@ impl Writer {
             .filter_map(|waiting| waiting.once.as_ref())
             .map(|(running, entry)| (running.key().clone(), Some(entry.to_value())))
             .collect();
+        let of_entries = group.iter().filter(|waiting| waiting.once.is_some());
+        let headers: Vec<_> = of_entries.map(|waiting| waiting.rows.headers().clone()).collect();
         let stale = self.ledger.as_ref().map(|ledger| ledger.keys.stale(entries.len(), now()));
         let mut kept = stale.unwrap_or_default();
         // One key may be stale and come again, with a new request.
@@ -340,13 +342,17 @@ impl Writer {
         let of_ledger: Vec<_> =
             entries.into_iter().chain(kept.into_iter().map(|key| (key, None))).collect();
         let topic = self.ledger.as_ref().map_or("", |ledger| ledger.topic.as_str());
-        let of_ledger_records = of_ledger.iter().map(|(key, value)| Record {
-            topic,
-            partition: PARTITION,
-            key: Some(key.as_str().as_bytes()),
-            value: value.as_deref(),
-            ..Record::default()
-        });
+        // Nobody asked for those that are forgotten.
+        let headers = headers.into_iter().map(Some).chain(std::iter::repeat(None));
+        let of_ledger_records =
+            of_ledger.iter().zip(headers).map(|((key, value), headers)| Record {
+                topic,
+                partition: PARTITION,
+                key: Some(key.as_str().as_bytes()),
+                value: value.as_deref(),
+                headers,
+                ..Record::default()
+            });
         let rows = group.iter().flat_map(|waiting| waiting.rows.records());
         // Who is the first to run out of time ends what can be ended for all. Once it is to be committed it can't be, and
         // the others have more time to hear how that went.
@@ -375,7 +381,7 @@ impl Writer {
             Verdict::Committed => {
                 self.losses = 0;
                 for waiting in group {
-                    self.metrics.delivered(waiting.rows.by_side());
+                    self.metrics.delivered(&waiting.rows);
                     let done = waiting.once.as_ref().map(|_| Done::Now);
                     if done.is_some() {
                         self.metrics.keyed("new");
@@ -385,7 +391,7 @@ impl Writer {
             }
             Verdict::Aborted { reason, timed_out: false } if group.len() == 1 => {
                 for waiting in group {
-                    self.metrics.failed(waiting.rows.by_side());
+                    self.metrics.failed(&waiting.rows, &reason);
                     waiting.finish(Err(Failure::Refused(reason.clone())));
                 }
             }
@@ -402,7 +408,7 @@ impl Writer {
                 let (keyed, others): (Vec<_>, Vec<_>) =
                     group.into_iter().partition(|waiting| waiting.once.is_some());
                 for waiting in others {
-                    self.metrics.failed(waiting.rows.by_side());
+                    self.metrics.failed(&waiting.rows, &reason);
                     waiting.finish(Err(Failure::Unknown(reason.clone())));
                 }
                 self.trouble = reason;

@@ -15,12 +15,13 @@ use models::records::{CompleteTrip, DriverEarning, Rider, Trip};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
 use crate::config::ProducerConfig;
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::trace::Trace;
 use capacity::{Capacity, Full, Room};
 use identity::Identity;
 use tally::{Tally, Undelivered};
@@ -86,6 +87,11 @@ impl Publisher {
         // Not for kafka.properties to change: a 200 promises what these two guarantee.
         client.set("enable.idempotence", "true").set("acks", "all");
         client.remove("request.required.acks");
+        // Nor this: a leader takes any sequence number from a producer that it doesn't know. If it refused the first batch
+        // (`NOT_LEADER_OR_FOLLOWER`) and took the second one, already on its way, the first could not be written any more,
+        // and librdkafka would take it for a duplicate and acknowledge it.
+        client.remove("max.in.flight");
+        client.set("max.in.flight.requests.per.connection", "1");
         // Nor this: who is told of errors only waits for a success for ever.
         client.set("delivery.report.only.error", "false");
         // Nor this: without statistics nobody would ever know that the producer has its id.
@@ -94,6 +100,7 @@ impl Publisher {
         let reports = Reports {
             targets: Arc::clone(&targets),
             identity: Identity::default(),
+            metrics: metrics.clone(),
             log: LogContext::default(),
         };
         let [trips, drivers, riders] = [0, 1, 2].map(|side| targets[side].schema);
@@ -119,28 +126,34 @@ impl Publisher {
     }
 
     /// As [`Publisher::batch`], but waits until there is room.
-    pub(crate) async fn batch_when_free(&self, records: u32) -> Batch<'_> {
-        self.batch_in(self.capacity.wait(records).await)
+    pub(crate) async fn batch_when_free(&self, records: u32, trace: Arc<Trace>) -> Batch<'_> {
+        self.batch_in(self.capacity.wait(records).await, trace)
     }
 
     /// Takes room for `records` records of up to 1 KiB and starts a batch of them.
-    pub(crate) fn batch(&self, records: u32) -> Result<Batch<'_>, Full> {
-        self.capacity.take(records).map(|room| self.batch_in(room))
+    pub(crate) fn batch(&self, records: u32, trace: Arc<Trace>) -> Result<Batch<'_>, Full> {
+        self.capacity.take(records).map(|room| self.batch_in(room, trace))
     }
 
     /// Encodes one record of any size and enqueues it as a batch of its own.
-    pub(crate) fn single<T: Routed>(&self, record: &T) -> Result<Batch<'_>, SendError> {
+    pub(crate) fn single<T: Routed>(
+        &self,
+        record: &T,
+        trace: Arc<Trace>,
+    ) -> Result<Batch<'_>, SendError> {
         let mut value = Vec::new();
         T::encoder(self).encode(record, &mut value)?;
         let room = self.capacity.take(capacity::units(value.len() + record.trip_id().len()))?;
-        let batch = self.batch_in(room);
+        let batch = self.batch_in(room, trace);
         batch.enqueue(T::SIDE, record.trip_id(), &value);
         Ok(batch)
     }
 
-    fn batch_in(&self, room: Room) -> Batch<'_> {
+    fn batch_in(&self, room: Room, trace: Arc<Trace>) -> Batch<'_> {
         self.metrics.in_flight(self.capacity.in_flight());
-        Batch { publisher: self, tally: Tally::new(room, self.metrics.clone()), value: Vec::new() }
+        let headers = trace.record_headers();
+        let tally = Tally::new(room, self.metrics.clone(), trace);
+        Batch { publisher: self, tally, headers, value: Vec::new() }
     }
 
     /// Shows how many records are on their way.
@@ -196,6 +209,8 @@ routed!(Trip Trip trips, DriverEarning Driver drivers, Rider Rider riders);
 pub(crate) struct Batch<'a> {
     publisher: &'a Publisher,
     tally: Arc<Tally>,
+    /// Of each record.
+    headers: OwnedHeaders,
     /// Reused from record to record.
     value: Vec<u8>,
 }
@@ -226,7 +241,7 @@ impl Batch<'_> {
             payload: Some(value),
             key: Some(trip_id),
             timestamp: None,
-            headers: None,
+            headers: Some(self.headers.clone()),
             delivery_opaque: Arc::clone(&self.tally),
         };
         if let Err((error, _)) = self.publisher.producer.send(record) {
@@ -254,6 +269,7 @@ impl Drop for Batch<'_> {
 struct Reports {
     targets: Arc<[Target; 3]>,
     identity: Identity,
+    metrics: Metrics,
     log: LogContext,
 }
 
@@ -270,6 +286,9 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        self.metrics
+            .producer_error(code.map_or_else(|| "other".to_owned(), |code| format!("{code:?}")));
         self.log.error(error, reason);
     }
 

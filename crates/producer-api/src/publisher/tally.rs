@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::capacity::Room;
 use crate::metrics::Metrics;
+use crate::trace::Trace;
 
 /// How many failed records an answer names; all are counted.
 const NAMED_FAILURES: usize = 20;
@@ -23,6 +24,8 @@ pub(crate) struct Tally {
     failures: Mutex<Failures>,
     complete: Notify,
     metrics: Metrics,
+    /// Whose records they are.
+    trace: Arc<Trace>,
     /// Given back with the last report, whoever holds the tally and whether or not it is ever looked at: a client
     /// that stops reading must not keep it from others.
     room: Mutex<Option<Room>>,
@@ -58,13 +61,14 @@ pub(crate) struct Undelivered {
 
 impl Tally {
     /// A tally that is pending until [`Tally::settle`] is called once, beside the reports of its records.
-    pub(crate) fn new(room: Room, metrics: Metrics) -> Arc<Self> {
+    pub(crate) fn new(room: Room, metrics: Metrics, trace: Arc<Trace>) -> Arc<Self> {
         Arc::new(Self {
             pending: AtomicUsize::new(1),
             sent: Default::default(),
             failures: Mutex::default(),
             complete: Notify::new(),
             metrics,
+            trace,
             room: Mutex::new(Some(room)),
         })
     }
@@ -126,7 +130,7 @@ impl Tally {
             self.metrics.records(side, delivered, failed);
         }
         if let Some(first) = failures.named.first() {
-            self.metrics.note_failure(first);
+            self.metrics.note_failure(first, &self.trace);
         }
     }
 }
@@ -151,6 +155,8 @@ fn words(error: &KafkaError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderMap;
+
     use super::*;
     use crate::publisher::capacity::Capacity;
 
@@ -159,7 +165,8 @@ mod tests {
             &service::Context::new("test").metrics,
             &models::topics::Topics::default(),
         );
-        Tally::new(capacity.take(3).unwrap(), metrics)
+        let trace = Trace::of(&HeaderMap::new());
+        Tally::new(capacity.take(3).unwrap(), metrics, Arc::new(trace))
     }
 
     fn failure(code: RDKafkaErrorCode) -> KafkaError {

@@ -1,5 +1,6 @@
 //! One API on a free port, and what it is asked with.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use avro_schemas::RegistryConfig;
@@ -7,7 +8,7 @@ use devstack::{DevStack, Options};
 use kafka::KafkaConfig;
 use producer_api::{Error, ProducerApiConfig, ProducerConfig, Server};
 use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Response};
+use reqwest::{Certificate, Client, Response};
 use serde_json::{Value, json};
 use service::Context;
 use tokio::task::JoinHandle;
@@ -41,7 +42,8 @@ pub(crate) fn config_for(stack: &DevStack) -> ProducerApiConfig {
 
 /// A producer API that runs until it is told to stop.
 pub(crate) struct Api {
-    url: String,
+    pub(crate) url: String,
+    pub(crate) addr: SocketAddr,
     client: Client,
     pub(crate) ctx: Context,
     running: JoinHandle<Result<(), Error>>,
@@ -55,6 +57,7 @@ pub(crate) struct Answer {
     pub(crate) allow: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) is_replayed: bool,
+    pub(crate) request_id: Option<String>,
     pub(crate) content_type: String,
     pub(crate) text: String,
 }
@@ -66,15 +69,23 @@ impl Answer {
 }
 
 impl Api {
-    /// Starts an API on a free port. It may not be ready yet.
+    /// Starts an API on a free port. It may not be ready yet. Its certificate is trusted, if it has one.
     pub(crate) fn start(mut config: ProducerApiConfig) -> Self {
         config.producer.listen.set_port(0);
         let ctx = Context::new("test");
-        let server = Server::bind(config, ctx.clone()).unwrap();
-        let url = format!("http://{}", server.addr());
-        let client =
+        let mut client =
             Client::builder().timeout(DEADLINE).redirect(reqwest::redirect::Policy::none());
-        Self { url, client: client.build().unwrap(), ctx, running: tokio::spawn(server.run()) }
+        let mut scheme = "http";
+        if let Some(path) = &config.producer.tls_certificate {
+            let pem = std::fs::read(path).unwrap();
+            client = client.tls_certs_merge([Certificate::from_pem(&pem).unwrap()]);
+            scheme = "https";
+        }
+        let server = Server::bind(config, ctx.clone()).unwrap();
+        let addr = server.addr();
+        let client = client.build().unwrap();
+        let running = tokio::spawn(server.run());
+        Self { url: format!("{scheme}://{addr}"), addr, client, ctx, running }
     }
 
     /// Starts an API and waits until it is ready.
@@ -139,6 +150,7 @@ impl Api {
             retry_after: header(RETRY_AFTER),
             allow: header(ALLOW),
             location: header(LOCATION),
+            request_id: header("x-request-id".parse().unwrap()),
             is_replayed: header("idempotent-replayed".parse().unwrap()).is_some(),
             content_type: header(CONTENT_TYPE).unwrap_or_default(),
             text: response.text().await.unwrap(),

@@ -100,6 +100,8 @@ async fn trouble_with_the_first_trips_has_its_status_and_later_trouble_is_the_la
     let refusal = || Fault::error(ResponseError::InvalidRecord).of(ApiKey::Produce);
     stack.inject(refusal());
     assert_eq!(lines(&api, 100).await.status, 502);
+    let refused = r#"tripstream_api_refusals_total{reason="delivery_failed"}"#;
+    assert_eq!(api.metric(refused).await, Some(1.0));
 
     let mut response = streamed(&api, 100_000).await;
     assert_eq!(response.status(), 200);
@@ -114,6 +116,7 @@ async fn trouble_with_the_first_trips_has_its_status_and_later_trouble_is_the_la
     let last = answered.pop().unwrap();
     assert!(last["detail"].as_str().unwrap().contains("were not acknowledged by Kafka"), "{last}");
     assert!(last["failed"].as_u64().unwrap() > 0);
+    assert_eq!(api.metric(refused).await, Some(2.0), "though the status said 200");
     assert!(!answered.is_empty() && answered.len() < 100_000, "{}", answered.len());
     let ids: HashSet<String> =
         answered.iter().map(|trip| trip["trip_id"].as_str().unwrap().to_owned()).collect();

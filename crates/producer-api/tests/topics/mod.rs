@@ -7,6 +7,7 @@ use models::Side;
 use producer_api::ProducerApiConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::message::Headers;
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
@@ -24,8 +25,23 @@ fn consumer(config: &ProducerApiConfig, isolation: &str) -> BaseConsumer {
         .unwrap()
 }
 
+/// A committed record.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
+    /// Names and values, in their order.
+    #[allow(dead_code, reason = "not every test looks at them")]
+    pub(crate) headers: Vec<(String, String)>,
+}
+
 /// Key and value of all committed records of a topic. Waits until no transaction is open in it.
 pub(crate) fn committed(config: &ProducerApiConfig, topic: &str) -> Vec<(String, Vec<u8>)> {
+    committed_rows(config, topic).into_iter().map(|row| (row.key, row.value)).collect()
+}
+
+/// All committed records of a topic. Waits until no transaction is open in it.
+pub(crate) fn committed_rows(config: &ProducerApiConfig, topic: &str) -> Vec<Row> {
     let [committed, all] =
         ["read_committed", "read_uncommitted"].map(|isolation| consumer(config, isolation));
     let metadata = committed.fetch_metadata(Some(topic), DEADLINE).unwrap();
@@ -50,8 +66,15 @@ pub(crate) fn committed(config: &ProducerApiConfig, topic: &str) -> Vec<(String,
         assert!(Instant::now() < deadline, "{topic} is not read to its end");
         match committed.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
-                let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
-                rows.push((key, message.payload().unwrap_or_default().to_vec()));
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let headers = message.headers().into_iter().flat_map(Headers::iter);
+                rows.push(Row {
+                    key: text(message.key().unwrap()),
+                    value: message.payload().unwrap_or_default().to_vec(),
+                    headers: headers
+                        .map(|header| (header.key.to_owned(), text(header.value.unwrap())))
+                        .collect(),
+                });
             }
             Some(Err(KafkaError::PartitionEOF(_))) => unread -= 1,
             Some(Err(error)) => panic!("reading {topic}: {error}"),

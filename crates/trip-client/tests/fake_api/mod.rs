@@ -43,6 +43,7 @@ struct State {
     max_in_flight: AtomicUsize,
     trip_ids: Mutex<HashSet<String>>,
     peers: Mutex<HashSet<String>>,
+    authorizations: Mutex<HashSet<String>>,
     joiner: Mutex<Joiner>,
 }
 
@@ -97,6 +98,7 @@ impl FakeApi {
             max_in_flight: AtomicUsize::new(0),
             trip_ids: Mutex::default(),
             peers: Mutex::default(),
+            authorizations: Mutex::default(),
             joiner: Mutex::default(),
         });
         let data = Data::from(Arc::clone(&state));
@@ -161,6 +163,12 @@ impl FakeApi {
         self.state.joiner.lock().expect("no test panicked here").shown
     }
 
+    /// The values of `Authorization` that came.
+    pub(crate) fn authorizations(&self) -> Vec<String> {
+        let values = self.state.authorizations.lock().expect("no test panicked here");
+        values.iter().cloned().collect()
+    }
+
     /// How many connections were used.
     pub(crate) fn connections(&self) -> usize {
         self.state.peers.lock().expect("no test panicked here").len()
@@ -194,6 +202,10 @@ async fn answer(
         state.peers.lock().expect("no test panicked here").insert(peer.to_string());
     }
     let asked = body["number_of_trips"].as_i64().expect("number_of_trips");
+    if let Some(value) = request.headers().get("Authorization") {
+        let value = value.to_str().expect("a token is ASCII").to_owned();
+        state.authorizations.lock().expect("no test panicked here").insert(value);
+    }
     let response = match (state.script)(number, asked) {
         Reply::Trips { off_by } => trips(&state, number, asked + i64::from(off_by)),
         Reply::After(delay) => {
