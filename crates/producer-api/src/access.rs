@@ -1,5 +1,7 @@
 //! Who may use the endpoints: those who know the token (RFC 6750), if there is one.
 
+use std::net::SocketAddr;
+
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use models::secret::Secret;
 use openssl::memcmp;
@@ -64,6 +66,21 @@ fn token(headers: &HeaderMap) -> Result<&[u8], Denied> {
     }
 }
 
+/// What is open to others than this machine, if the API is served at `addr`.
+pub(crate) fn exposure(addr: SocketAddr, token: bool, tls: bool) -> Option<&'static str> {
+    if addr.ip().to_canonical().is_loopback() {
+        None
+    } else if !token {
+        Some("everybody who reaches this address may use the API: producer.bearer_token is not set")
+    } else if !tls {
+        Some(
+            "unless a proxy encrypts it, the token can be read on its way: producer.tls_certificate is not set",
+        )
+    } else {
+        None
+    }
+}
+
 /// Why no client could ever send this token, if so.
 pub(crate) fn flaw(token: &Secret) -> Option<&'static str> {
     let token = token.expose();
@@ -109,6 +126,24 @@ mod tests {
             assert_eq!(check(&access, values), expected, "{values:?}");
         }
         assert_eq!(check(&Access::new(None), &["Bearer x"]), Ok(()));
+    }
+
+    #[test]
+    fn what_others_can_reach_and_read_is_told() {
+        for (addr, token, tls, expected) in [
+            ("127.0.0.1:8001", false, false, None),
+            ("127.9.9.9:8001", true, false, None),
+            ("[::1]:8001", false, false, None),
+            ("[::ffff:127.0.0.1]:8001", false, false, None),
+            ("0.0.0.0:8001", false, false, Some("bearer_token")),
+            ("[::]:8001", false, true, Some("bearer_token")),
+            ("192.0.2.7:8001", true, false, Some("tls_certificate")),
+            ("192.0.2.7:8001", true, true, None),
+        ] {
+            let told = exposure(addr.parse().unwrap(), token, tls);
+            let names = told.is_some_and(|told| told.contains(expected.unwrap_or("")));
+            assert!(names == expected.is_some(), "{addr} {token} {tls}: {told:?}");
+        }
     }
 
     #[test]

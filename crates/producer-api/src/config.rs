@@ -51,17 +51,21 @@ pub struct ProducerConfig {
     pub listen: SocketAddr,
     /// What clients of the five endpoints have to send as `Authorization: Bearer ...`; visible ASCII. Without it
     /// everybody may use them. `/health/*`, `/metrics` and the documentation ask for nothing in any case.
+    #[serde(deserialize_with = "service::config::unless_empty")]
     pub bearer_token: Option<Secret>,
     /// Pages of these origins may use the API from a browser (CORS): such as `https://example.com:8443`, or `*` for
     /// all. Empty: no answer says anything about it.
     #[serde(deserialize_with = "cors::list")]
     pub cors_origins: Vec<String>,
     /// A PEM file: the server's certificate, then those that lead to its root. With it HTTPS is served, and no HTTP.
+    #[serde(deserialize_with = "service::config::unless_empty")]
     pub tls_certificate: Option<PathBuf>,
     /// A PEM file: the private key of that certificate, without a passphrase.
+    #[serde(deserialize_with = "service::config::unless_empty")]
     pub tls_key: Option<PathBuf>,
     /// How long a client may take for the head of a connection's first request; with TLS, for the handshake as long
-    /// again. It is answered with 408.
+    /// again. It is answered with 408. The schedulers keep a connection for up to 4 s before they use it: below 5 s they may
+    /// meet one that is being closed.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
     /// How long a client may take for a request's body before it is answered with 408.
@@ -71,11 +75,12 @@ pub struct ProducerConfig {
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
     /// How long a connection may be idle between two requests. Longer than what proxies and load balancers wait: who
-    /// sends the requests is to close it, lest the next one meets a connection that is being closed.
+    /// sends the requests is to close it, lest the next one meets a connection that is being closed. The schedulers do so
+    /// after 4 s: not below 5 s.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
     /// How many connections are served at once, rounded up to the same number for each worker thread, of which there is
-    /// one for each processor. More have to wait.
+    /// one for each processor. More have to wait. Each needs an open file: no more are served than the process may have.
     pub max_connections: usize,
     /// Makes the trips repeatable: trip number i is the same in every run, but for its times. Without it a seed is
     /// drawn and logged.
@@ -97,6 +102,9 @@ pub struct ProducerConfig {
     pub queue_records: u32,
     /// The largest `number_of_trips` of a request for `application/x-ndjson`.
     pub max_trips_streamed: u32,
+    /// Whether each record carries the id and the trace of its request in headers. It costs requests for many trips about
+    /// a quarter of their throughput.
+    pub record_headers: bool,
     /// Whether a request's records are written in one transaction when it doesn't say (`Tripstream-Atomic`).
     pub atomic: bool,
     /// Who this process is to Kafka's transaction coordinator; each process needs its own, and keeps it over
@@ -126,7 +134,7 @@ impl Default for ProducerConfig {
             body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(75),
-            max_connections: 25_000,
+            max_connections: 10_000,
             seed: None,
             max_trips_per_request: 10_000,
             body_limit_bytes: 64 * 1024,
@@ -134,6 +142,7 @@ impl Default for ProducerConfig {
             linger: Duration::ZERO,
             queue_records: 100_000,
             max_trips_streamed: 10_000_000,
+            record_headers: true,
             atomic: false,
             transactional_id: None,
             idempotency_topic: "tripstream-producer-idempotency".to_owned(),

@@ -62,6 +62,11 @@ pub(crate) fn flaw(origin: &str) -> Option<&'static str> {
     if !origin.parse::<Uri>().is_ok_and(|uri| is_one(&uri)) {
         return Some("must be a host, and a port if it is not the usual one");
     }
+    // Browsers leave these out, so such an origin would match none.
+    let usual = if origin.starts_with("https:") { ":443" } else { ":80" };
+    if rest.ends_with(usual) {
+        return Some("must be without the port that is the usual one");
+    }
     None
 }
 
@@ -105,6 +110,10 @@ mod tests {
             "http://localhost:3000",
             "https://[::1]:8443",
             "http://10.0.0.1",
+            "http://example.com:443",
+            "https://example.com:80",
+            "https://example.com:8443",
+            "https://[2001:db8::443]",
         ] {
             assert_eq!(flaw(origin), None, "{origin}");
         }
@@ -121,6 +130,8 @@ mod tests {
             ("https://:80", "a host"),
             ("https://example.com:", "a host"),
             ("https://example.com:x", "a host"),
+            ("https://example.com:443", "without the port"),
+            ("http://[::1]:80", "without the port"),
             ("https://exa mple.com", "a host"),
         ] {
             let flaw = flaw(origin);

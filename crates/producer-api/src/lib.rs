@@ -7,6 +7,7 @@ mod atomic;
 mod config;
 mod connect;
 mod cors;
+mod descriptors;
 mod docs;
 mod error;
 mod failures;
@@ -19,6 +20,7 @@ mod server;
 mod stream;
 mod tls;
 mod trace;
+mod unread;
 mod wishes;
 
 pub use config::{ProducerApiConfig, ProducerConfig};

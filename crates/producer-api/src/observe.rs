@@ -11,13 +11,14 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use service::Context;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug, error_span};
 
 use crate::answer::Refusal;
 use crate::api;
 use crate::failures::Failures;
 use crate::metrics::{Metrics, Route};
 use crate::trace::{self, Trace};
+use crate::unread::{self, Unread};
 
 /// The route of paths that none has.
 const NO_ROUTE: &str = "none";
@@ -28,21 +29,26 @@ pub(crate) struct Observer {
     /// Requests that run.
     pub(crate) requests: TaskTracker,
     pub(crate) failures: Failures,
+    /// Whether records carry what their request is known by.
+    pub(crate) record_headers: bool,
     pub(crate) ctx: Context,
 }
 
 /// The outermost layer of the application.
 pub(crate) async fn observe(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let observer = request.app_data::<Data<Observer>>().cloned().expect("set with the app");
     let _running = observer.requests.token();
     let start = Instant::now();
-    let trace = Arc::new(Trace::of(request.headers()));
+    let trace = Trace::of(request.headers()).on_records(observer.record_headers);
+    let trace = Arc::new(trace);
     request.extensions_mut().insert(Arc::clone(&trace));
     let route = route(&request);
-    let span = info_span!(
+    let unread = Unread::of(&mut request);
+    // Of the highest level, lest it be missing in the lines of any: the level of a line counts, not that of its span.
+    let span = error_span!(
         "request",
         request_id = trace.id_text(),
         method = request.method().as_str(),
@@ -67,7 +73,7 @@ pub(crate) async fn observe(
     if observer.ctx.shutdown.requested() {
         head.set_connection_type(ConnectionType::Close);
     }
-    Ok(response)
+    Ok(unread::attach(response, unread))
 }
 
 /// The pattern that the path matches.

@@ -21,7 +21,7 @@ use crate::failures::Failures;
 use crate::metrics::Metrics;
 use crate::observe::{Observer, observe};
 use crate::tls::Tls;
-use crate::{answer, connect, cors, docs};
+use crate::{access, answer, connect, cors, descriptors, docs};
 
 /// How long connections may take to read answers that are written already, once all requests are done.
 const LINGERING_SECONDS: u64 = 2;
@@ -71,6 +71,10 @@ impl Server {
         let seed = config.producer.seed.unwrap_or_else(rand::random);
         let scheme = if tls.is_some() { "https" } else { "http" };
         info!("producer API on {scheme}://{addr}, documentation on {scheme}://{addr}/docs");
+        let with_token = config.producer.bearer_token.is_some();
+        if let Some(exposure) = access::exposure(addr, with_token, tls.is_some()) {
+            warn!("{exposure}");
+        }
         info!(seed, "set producer.seed to this to get the same trips again");
         let api = Data::new(Api::new(
             config.producer.clone(),
@@ -83,6 +87,7 @@ impl Server {
             metrics: metrics.clone(),
             requests: requests.clone(),
             failures: Failures::default(),
+            record_headers: config.producer.record_headers,
             ctx: ctx.clone(),
         });
 
@@ -151,7 +156,7 @@ fn http_server(
             .default_service(web::to(unknown_path))
     };
     let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get).min(512);
-    let connections = config.max_connections.div_ceil(workers);
+    let connections = descriptors::connections(config.max_connections, workers).div_ceil(workers);
     let server = HttpServer::new(app)
         .disable_signals()
         .shutdown_timeout(LINGERING_SECONDS)

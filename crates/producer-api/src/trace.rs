@@ -26,6 +26,8 @@ pub(crate) struct Trace {
     id: HeaderValue,
     parent: Option<HeaderValue>,
     state: Option<HeaderValue>,
+    /// Whether records carry it.
+    on_records: bool,
 }
 
 impl Trace {
@@ -38,7 +40,14 @@ impl Trace {
             id: id.unwrap_or_else(fresh_id),
             parent: parent.cloned(),
             state: parent.and_then(|_| state(headers)),
+            on_records: true,
         }
+    }
+
+    /// The same for a request whose records carry it if `on_records` says so.
+    pub(crate) const fn on_records(mut self, on_records: bool) -> Self {
+        self.on_records = on_records;
+        self
     }
 
     /// That of a request which the server has seen already.
@@ -62,9 +71,12 @@ impl Trace {
         self.parent.as_ref().map(|parent| &text(parent)[3..35])
     }
 
-    /// What each record of the request carries. librdkafka takes headers over with their record, so each one needs a
+    /// What each record of the request carries, if anything. librdkafka takes headers over with their record, so each one needs a
     /// copy: `clone` is one (`rd_kafka_headers_copy`).
-    pub(crate) fn record_headers(&self) -> OwnedHeaders {
+    pub(crate) fn record_headers(&self) -> Option<OwnedHeaders> {
+        if !self.on_records {
+            return None;
+        }
         let headers = [
             (RECORD_REQUEST_ID, Some(&self.id)),
             (TRACEPARENT.as_str(), self.parent.as_ref()),
@@ -77,7 +89,7 @@ impl Trace {
                 owned = owned.insert(Header { key, value: Some(value.as_bytes()) });
             }
         }
-        owned
+        Some(owned)
     }
 }
 
@@ -218,13 +230,15 @@ mod tests {
     #[test]
     fn records_carry_what_there_is() {
         let names = |trace: &Trace| -> Vec<String> {
-            trace.record_headers().iter().map(|header| header.key.to_owned()).collect()
+            let headers = trace.record_headers().unwrap();
+            headers.iter().map(|header| header.key.to_owned()).collect()
         };
         assert_eq!(names(&trace(&[])), ["tripstream-request-id"]);
         let all = trace(&[("X-Request-Id", "r"), ("traceparent", PARENT), ("tracestate", "a=1")]);
         assert_eq!(names(&all), ["tripstream-request-id", "traceparent", "tracestate"]);
-        let headers = all.record_headers();
+        let headers = all.record_headers().unwrap();
         let values: Vec<_> = headers.iter().map(|header| header.value.unwrap()).collect();
         assert_eq!(values, [b"r", PARENT.as_bytes(), b"a=1"]);
+        assert!(all.on_records(false).record_headers().is_none());
     }
 }

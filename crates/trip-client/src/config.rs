@@ -23,9 +23,11 @@ pub struct ClientConfig {
     /// The path that generates trips, below `url`.
     pub trips_path: String,
     /// What the API asks for, if it does: its `producer.bearer_token`.
+    #[serde(deserialize_with = "service::config::unless_empty")]
     pub bearer_token: Option<Secret>,
     /// A PEM file of certificates that are trusted, beside those of the operating system: of the authority that signed
     /// the API's certificate, or that one itself.
+    #[serde(deserialize_with = "service::config::unless_empty")]
     pub ca_location: Option<PathBuf>,
     /// How many requests may run at once. At least 1.
     pub max_in_flight: usize,

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 /// What OpenSSL says of a certificate that nobody vouches for.
 const UNTRUSTED: &str = "certificate verify failed";
+/// Its reasons that mean: whoever signed it is not known here.
+const STRANGERS: [&str; 3] = ["self-signed", "issuer certificate", "verify the first certificate"];
+/// Its reasons that mean: it is for somebody else.
+const MISMATCHES: [&str; 2] = ["hostname mismatch", "IP address mismatch"];
 
 /// The outcome of a request that did not bring the trips asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,17 +123,29 @@ impl Failure {
     }
 }
 
-/// What is wrong with the API's certificate, if that is the cause: OpenSSL names the reason at the end of a long text,
-/// in parentheses.
-fn untrusted(err: &dyn Error) -> Option<String> {
-    let mut cause = err;
+/// What is wrong with the API's certificate, if that is the cause.
+fn untrusted(err: &reqwest::Error) -> Option<String> {
+    let host = err.url().and_then(reqwest::Url::host_str).unwrap_or_default();
+    let mut cause: &dyn Error = err;
     let mut text = cause.to_string();
     while !text.contains(UNTRUSTED) {
         cause = cause.source()?;
         text = cause.to_string();
     }
+    Some(certificate(&text, host))
+}
+
+/// Such a `text` in short, with what helps. OpenSSL names the reason at the end of a long one, in parentheses.
+fn certificate(text: &str, host: &str) -> String {
     let reason = text.rfind('(').map_or("", |at| &text[at..]);
-    Some(format!("{UNTRUSTED} {reason}; set client.ca_location if it is to be trusted"))
+    let help = if STRANGERS.iter().any(|stranger| reason.contains(stranger)) {
+        "; set client.ca_location if it is to be trusted".to_owned()
+    } else if MISMATCHES.iter().any(|mismatch| reason.contains(mismatch)) {
+        format!("; it is not for {host}, which client.url names")
+    } else {
+        String::new()
+    };
+    format!("{UNTRUSTED} {reason}{help}")
 }
 
 /// The innermost error's text: `Connection refused (os error 111)` rather than `error sending request`.
@@ -144,6 +160,30 @@ pub(crate) fn root_cause(err: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_advised_is_what_helps_against_the_reason() {
+        const TRUST: &str = "; set client.ca_location if it is to be trusted";
+        const NAME: &str = "; it is not for api.example, which client.url names";
+        for (reason, help) in [
+            ("self-signed certificate", TRUST),
+            ("self-signed certificate in certificate chain", TRUST),
+            ("unable to get local issuer certificate", TRUST),
+            ("unable to get issuer certificate", TRUST),
+            ("unable to verify the first certificate", TRUST),
+            ("hostname mismatch", NAME),
+            ("IP address mismatch", NAME),
+            ("certificate has expired", ""),
+            ("certificate is not yet valid", ""),
+        ] {
+            let text = format!(
+                "error:0A000086:SSL routines:tls_post_process_server_certificate:\
+                certificate verify failed:../ssl/statem/statem_clnt.c:1889: ({reason})"
+            );
+            let said = certificate(&text, "api.example");
+            assert_eq!(said, format!("certificate verify failed ({reason}){help}"));
+        }
+    }
 
     #[test]
     fn only_requests_that_produced_nothing_are_sent_again() {

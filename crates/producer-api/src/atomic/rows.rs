@@ -17,7 +17,7 @@ use crate::trace::Trace;
 pub(crate) struct Rows {
     trace: Arc<Trace>,
     /// Of each row.
-    headers: OwnedHeaders,
+    headers: Option<OwnedHeaders>,
     targets: Arc<[Target; 3]>,
     bytes: Vec<u8>,
     slots: Vec<Slot>,
@@ -49,8 +49,8 @@ impl Rows {
     }
 
     /// What each row carries.
-    pub(crate) const fn headers(&self) -> &OwnedHeaders {
-        &self.headers
+    pub(crate) fn headers(&self) -> Option<OwnedHeaders> {
+        self.headers.clone()
     }
 
     pub(crate) fn push<T: Routed>(
@@ -88,7 +88,7 @@ impl Rows {
             partition: slot.partition,
             key: Some(&self.bytes[slot.key..slot.value]),
             value: Some(&self.bytes[slot.value..end]),
-            headers: Some(self.headers.clone()),
+            headers: self.headers(),
             ..Record::default()
         })
     }

@@ -334,7 +334,7 @@ impl Writer {
             .map(|(running, entry)| (running.key().clone(), Some(entry.to_value())))
             .collect();
         let of_entries = group.iter().filter(|waiting| waiting.once.is_some());
-        let headers: Vec<_> = of_entries.map(|waiting| waiting.rows.headers().clone()).collect();
+        let headers: Vec<_> = of_entries.map(|waiting| waiting.rows.headers()).collect();
         let stale = self.ledger.as_ref().map(|ledger| ledger.keys.stale(entries.len(), now()));
         let mut kept = stale.unwrap_or_default();
         // One key may be stale and come again, with a new request.
@@ -343,7 +343,7 @@ impl Writer {
             entries.into_iter().chain(kept.into_iter().map(|key| (key, None))).collect();
         let topic = self.ledger.as_ref().map_or("", |ledger| ledger.topic.as_str());
         // Nobody asked for those that are forgotten.
-        let headers = headers.into_iter().map(Some).chain(std::iter::repeat(None));
+        let headers = headers.into_iter().chain(std::iter::repeat(None));
         let of_ledger_records =
             of_ledger.iter().zip(headers).map(|((key, value), headers)| Record {
                 topic,

@@ -2,8 +2,10 @@
 
 pub(crate) mod capacity;
 mod identity;
+mod known;
 pub(crate) mod tally;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use models::Side;
 use models::records::{CompleteTrip, DriverEarning, Rider, Trip};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
@@ -24,12 +26,14 @@ use crate::metrics::Metrics;
 use crate::trace::Trace;
 use capacity::{Capacity, Full, Room};
 use identity::Identity;
+use known::{Known, Permit, Place};
 use tally::{Tally, Undelivered};
 
 /// librdkafka lets go of a record a moment after its report, when ours has made room already; its own limits must
 /// not be the ones that are met first.
 const QUEUE_SLACK: u64 = 2;
-/// The largest value of `queue.buffering.max.kbytes`: [`Capacity`] bounds the bytes.
+/// The largest value of `queue.buffering.max.kbytes`: [`Capacity`] bounds the bytes of keys and values. A record's headers
+/// come on top, some 800 bytes at most.
 const NO_KBYTES_LIMIT: &str = "2147483647";
 
 /// Where the records of one side go.
@@ -52,6 +56,8 @@ pub(crate) struct Publisher {
     drivers: Encoder<DriverEarning>,
     riders: Encoder<Rider>,
     capacity: Capacity,
+    known: Arc<Known>,
+    delivery_timeout: Duration,
     metrics: Metrics,
 }
 
@@ -87,11 +93,6 @@ impl Publisher {
         // Not for kafka.properties to change: a 200 promises what these two guarantee.
         client.set("enable.idempotence", "true").set("acks", "all");
         client.remove("request.required.acks");
-        // Nor this: a leader takes any sequence number from a producer that it doesn't know. If it refused the first batch
-        // (`NOT_LEADER_OR_FOLLOWER`) and took the second one, already on its way, the first could not be written any more,
-        // and librdkafka would take it for a duplicate and acknowledge it.
-        client.remove("max.in.flight");
-        client.set("max.in.flight.requests.per.connection", "1");
         // Nor this: who is told of errors only waits for a success for ever.
         client.set("delivery.report.only.error", "false");
         // Nor this: without statistics nobody would ever know that the producer has its id.
@@ -110,6 +111,8 @@ impl Publisher {
             drivers: Encoder::new(drivers),
             riders: Encoder::new(riders),
             capacity: Capacity::new(config.queue_records),
+            known: Arc::new(Known::new(targets.each_ref().map(|target| target.partitions))),
+            delivery_timeout: config.delivery_timeout,
             targets,
             metrics,
         })
@@ -144,7 +147,7 @@ impl Publisher {
         let mut value = Vec::new();
         T::encoder(self).encode(record, &mut value)?;
         let room = self.capacity.take(capacity::units(value.len() + record.trip_id().len()))?;
-        let batch = self.batch_in(room, trace);
+        let mut batch = self.batch_in(room, trace);
         batch.enqueue(T::SIDE, record.trip_id(), &value);
         Ok(batch)
     }
@@ -152,8 +155,9 @@ impl Publisher {
     fn batch_in(&self, room: Room, trace: Arc<Trace>) -> Batch<'_> {
         self.metrics.in_flight(self.capacity.in_flight());
         let headers = trace.record_headers();
-        let tally = Tally::new(room, self.metrics.clone(), trace);
-        Batch { publisher: self, tally, headers, value: Vec::new() }
+        let tally = Tally::new(room, self.metrics.clone(), Arc::clone(&trace));
+        let held = (!self.known.all()).then(Vec::new);
+        Batch { publisher: self, tally, trace, headers, value: Vec::new(), held }
     }
 
     /// Shows how many records are on their way.
@@ -209,9 +213,19 @@ routed!(Trip Trip trips, DriverEarning Driver drivers, Rider Rider riders);
 pub(crate) struct Batch<'a> {
     publisher: &'a Publisher,
     tally: Arc<Tally>,
+    trace: Arc<Trace>,
     /// Of each record.
-    headers: OwnedHeaders,
+    headers: Option<OwnedHeaders>,
     /// Reused from record to record.
+    value: Vec<u8>,
+    /// Records that may have to wait for others; none once Kafka knows the producer everywhere.
+    held: Option<Vec<Held>>,
+}
+
+/// A record that waits.
+struct Held {
+    place: Place,
+    trip_id: String,
     value: Vec<u8>,
 }
 
@@ -232,29 +246,109 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn enqueue(&self, side: Side, trip_id: &str, value: &[u8]) {
-        let target = &self.publisher.targets[side.index()];
-        self.tally.expect(side);
-        let record = BaseRecord {
-            topic: &target.topic,
-            partition: Some(partition_for(trip_id.as_bytes(), target.partitions)),
-            payload: Some(value),
-            key: Some(trip_id),
-            timestamp: None,
-            headers: Some(self.headers.clone()),
-            delivery_opaque: Arc::clone(&self.tally),
-        };
-        if let Err((error, _)) = self.publisher.producer.send(record) {
-            self.tally.fail(side, trip_id, &target.topic, &error);
-            self.tally.settle();
+    fn enqueue(&mut self, side: Side, trip_id: &str, value: &[u8]) {
+        let partitions = self.publisher.targets[side.index()].partitions;
+        let partition = partition_for(trip_id.as_bytes(), partitions);
+        let place = Place { side, partition };
+        if let Some(held) = &mut self.held {
+            held.push(Held { place, trip_id: trip_id.to_owned(), value: value.to_vec() });
+        } else {
+            self.tally.expect(side);
+            self.hand_over(place, trip_id, value, &self.tally);
         }
     }
 
+    /// Gives a record to librdkafka, which will report to `tally`.
+    fn hand_over(
+        &self,
+        Place { side, partition }: Place,
+        trip_id: &str,
+        value: &[u8],
+        tally: &Arc<Tally>,
+    ) {
+        let topic = self.topic(side);
+        let record = BaseRecord {
+            topic,
+            partition: Some(partition),
+            payload: Some(value),
+            key: Some(trip_id),
+            timestamp: None,
+            headers: self.headers.clone(),
+            delivery_opaque: Arc::clone(tally),
+        };
+        if let Err((error, _)) = self.publisher.producer.send(record) {
+            tally.fail(side, trip_id, topic, &error);
+            tally.settle();
+        }
+    }
+
+    fn topic(&self, side: Side) -> &str {
+        &self.publisher.targets[side.index()].topic
+    }
+
+    /// Sends what was held back, first records first. Returns those, each with a tally of its own.
+    ///
+    /// What waits for a first record of ours that is refused is refused with it; what waits for longer than a delivery may
+    /// take has timed out.
+    async fn introduce(&self, mut held: Vec<Held>) -> Vec<Arc<Tally>> {
+        let known = &self.publisher.known;
+        let mut firsts: HashMap<Place, Arc<Tally>> = HashMap::new();
+        let mut all_firsts = Vec::new();
+        let deadline = tokio::time::Instant::now() + self.publisher.delivery_timeout;
+        while !held.is_empty() {
+            let changed = known.changed();
+            held.retain(|Held { place, trip_id, value }| {
+                if let Some(error) = firsts.get(place).and_then(|first| first.failure()) {
+                    self.refuse(*place, trip_id, &error);
+                    return false;
+                }
+                match known.ask(*place) {
+                    Permit::Wait => return true,
+                    Permit::Send => {
+                        self.tally.expect(place.side);
+                        self.hand_over(*place, trip_id, value, &self.tally);
+                    }
+                    Permit::SendFirst => {
+                        let (metrics, trace) =
+                            (self.publisher.metrics.clone(), Arc::clone(&self.trace));
+                        let first = Tally::of_first(Arc::clone(known), *place, metrics, trace);
+                        self.hand_over(*place, trip_id, value, &first);
+                        all_firsts.push(Arc::clone(&first));
+                        firsts.insert(*place, first);
+                    }
+                }
+                false
+            });
+            if !held.is_empty() && tokio::time::timeout_at(deadline, changed).await.is_err() {
+                let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+                for Held { place, trip_id, .. } in held.drain(..) {
+                    self.refuse(place, &trip_id, &error);
+                }
+            }
+        }
+        all_firsts
+    }
+
+    /// Counts a record as failed that is not sent.
+    fn refuse(&self, Place { side, .. }: Place, trip_id: &str, error: &KafkaError) {
+        self.tally.expect(side);
+        self.tally.fail(side, trip_id, self.topic(side), error);
+        self.tally.settle();
+    }
+
     /// Waits until Kafka has acknowledged every record, or has not within the delivery time-out.
-    pub(crate) async fn delivered(self) -> Result<(), Undelivered> {
+    pub(crate) async fn delivered(mut self) -> Result<(), Undelivered> {
+        let firsts = match self.held.take() {
+            Some(held) => self.introduce(held).await,
+            None => Vec::new(),
+        };
         let tally = Arc::clone(&self.tally);
         drop(self);
-        tally.outcome().await
+        let mut outcome = tally.outcome().await;
+        for first in firsts {
+            outcome = Undelivered::together(outcome, first.outcome().await);
+        }
+        outcome.map(|_| ())
     }
 }
 

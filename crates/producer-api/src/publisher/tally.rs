@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::capacity::Room;
+use super::known::{Known, Place};
 use crate::metrics::Metrics;
 use crate::trace::Trace;
 
@@ -26,6 +27,8 @@ pub(crate) struct Tally {
     metrics: Metrics,
     /// Whose records they are.
     trace: Arc<Trace>,
+    /// Of a record that is the first one in its partition.
+    introduces: Option<(Arc<Known>, Place)>,
     /// Given back with the last report, whoever holds the tally and whether or not it is ever looked at: a client
     /// that stops reading must not keep it from others.
     room: Mutex<Option<Room>>,
@@ -36,6 +39,8 @@ struct Failures {
     by_side: [u64; 3],
     timed_out: u64,
     named: Vec<FailedRecord>,
+    /// Of the last one.
+    code: Option<RDKafkaErrorCode>,
 }
 
 /// A record that Kafka did not acknowledge.
@@ -59,6 +64,28 @@ pub(crate) struct Undelivered {
     pub(crate) records: Vec<FailedRecord>,
 }
 
+impl Undelivered {
+    /// What became of the records of two tallies.
+    pub(super) fn together(one: Result<u64, Self>, other: Result<u64, Self>) -> Result<u64, Self> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok(one + other),
+            (Ok(delivered), Err(failure)) | (Err(failure), Ok(delivered)) => {
+                Err(Self { delivered: failure.delivered + delivered, ..failure })
+            }
+            (Err(mut one), Err(other)) => {
+                one.records.extend(other.records);
+                one.records.truncate(NAMED_FAILURES);
+                Err(Self {
+                    delivered: one.delivered + other.delivered,
+                    failed: one.failed + other.failed,
+                    timed_out: one.timed_out && other.timed_out,
+                    records: one.records,
+                })
+            }
+        }
+    }
+}
+
 impl Tally {
     /// A tally that is pending until [`Tally::settle`] is called once, beside the reports of its records.
     pub(crate) fn new(room: Room, metrics: Metrics, trace: Arc<Trace>) -> Arc<Self> {
@@ -69,8 +96,30 @@ impl Tally {
             complete: Notify::new(),
             metrics,
             trace,
+            introduces: None,
             room: Mutex::new(Some(room)),
         })
+    }
+
+    /// A tally of the one record of `side` that is sent as the first one in `place`. What becomes of it, `known` is told.
+    pub(super) fn of_first(
+        known: Arc<Known>,
+        place: Place,
+        metrics: Metrics,
+        trace: Arc<Trace>,
+    ) -> Arc<Self> {
+        let tally = Self {
+            pending: AtomicUsize::new(0),
+            sent: Default::default(),
+            failures: Mutex::default(),
+            complete: Notify::new(),
+            metrics,
+            trace,
+            introduces: Some((known, place)),
+            room: Mutex::new(None),
+        };
+        tally.expect(place.side);
+        Arc::new(tally)
     }
 
     /// Expects one more report.
@@ -84,6 +133,7 @@ impl Tally {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.by_side[side.index()] += 1;
         failures.timed_out += u64::from(is_timeout(error));
+        failures.code = error.rdkafka_error_code();
         if failures.named.len() < NAMED_FAILURES {
             failures.named.push(FailedRecord {
                 topic: topic.to_owned(),
@@ -99,21 +149,37 @@ impl Tally {
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.count();
             drop(self.room.lock().unwrap_or_else(PoisonError::into_inner).take());
+            if let Some((known, place)) = &self.introduces {
+                known.note(*place, self.failed() == 0);
+            }
             self.complete.notify_one();
         }
     }
 
-    /// Waits for the last report.
-    pub(crate) async fn outcome(&self) -> Result<(), Undelivered> {
+    fn failed(&self) -> u64 {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.by_side.iter().sum()
+    }
+
+    /// Why its record failed, if it is known that it did.
+    pub(super) fn failure(&self) -> Option<KafkaError> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = failures.by_side.iter().any(|failed| *failed > 0);
+        failed
+            .then(|| KafkaError::MessageProduction(failures.code.unwrap_or(RDKafkaErrorCode::Fail)))
+    }
+
+    /// Waits for the last report, and says how many records were delivered.
+    pub(crate) async fn outcome(&self) -> Result<u64, Undelivered> {
         while self.pending.load(Ordering::Acquire) > 0 {
             self.complete.notified().await;
         }
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let failed: u64 = failures.by_side.iter().sum();
-        if failed == 0 {
-            return Ok(());
-        }
         let sent: u64 = self.sent.iter().map(|sent| sent.load(Ordering::Relaxed)).sum();
+        if failed == 0 {
+            return Ok(sent);
+        }
         Err(Undelivered {
             delivered: sent - failed,
             failed,
@@ -190,14 +256,14 @@ mod tests {
             assert!(waiting.is_pending());
         }
         reports.settle();
-        assert_eq!(outcome.await, Ok(()));
+        assert_eq!(outcome.await, Ok(3));
     }
 
     #[tokio::test]
     async fn a_request_without_records_is_complete_at_once() {
         let tally = tally(&Capacity::new(3));
         tally.settle();
-        assert_eq!(tally.outcome().await, Ok(()));
+        assert_eq!(tally.outcome().await, Ok(0));
     }
 
     #[tokio::test]
@@ -222,6 +288,29 @@ mod tests {
             assert_eq!(undelivered.timed_out, timed_out);
             assert_eq!(undelivered.records[0].trip_id, "t1");
         }
+    }
+
+    #[test]
+    fn two_outcomes_are_one() {
+        let undelivered = |delivered, failed: usize, timed_out| {
+            let record = FailedRecord {
+                topic: "trips".to_owned(),
+                trip_id: "t1".to_owned(),
+                error: "late".to_owned(),
+            };
+            let records = vec![record; failed];
+            Undelivered { delivered, failed: failed as u64, timed_out, records }
+        };
+        let together = Undelivered::together;
+        assert_eq!(together(Ok(2), Ok(3)), Ok(5));
+        let mixed = Err(undelivered(5, 1, true));
+        assert_eq!(together(Ok(2), Err(undelivered(3, 1, true))), mixed);
+        assert_eq!(together(Err(undelivered(3, 1, true)), Ok(2)), mixed);
+        let both = together(Err(undelivered(1, 1, true)), Err(undelivered(2, 2, false)));
+        assert_eq!(both, Err(undelivered(3, 3, false)));
+        let many = together(Err(undelivered(0, 15, true)), Err(undelivered(0, 15, true)));
+        let many = many.expect_err("all failed");
+        assert_eq!((many.failed, many.records.len(), many.timed_out), (30, NAMED_FAILURES, true));
     }
 
     #[tokio::test]

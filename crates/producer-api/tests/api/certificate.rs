@@ -20,6 +20,11 @@ pub(crate) struct Files {
 impl Files {
     /// A certificate for 127.0.0.1 and localhost that vouches for itself.
     pub(crate) fn new() -> Self {
+        Self::named(SubjectAlternativeName::new().dns("localhost").ip("127.0.0.1"))
+    }
+
+    /// One for other names.
+    pub(crate) fn named(names: &SubjectAlternativeName) -> Self {
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         let mut name = X509NameBuilder::new().unwrap();
         name.append_entry_by_text("CN", "tripstream test").unwrap();
@@ -35,8 +40,7 @@ impl Files {
         builder.set_pubkey(&key).unwrap();
         builder.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
         let context = builder.x509v3_context(None, None);
-        let names = SubjectAlternativeName::new().dns("localhost").ip("127.0.0.1").build(&context);
-        builder.append_extension(names.unwrap()).unwrap();
+        builder.append_extension(names.build(&context).unwrap()).unwrap();
         builder.sign(&key, MessageDigest::sha256()).unwrap();
 
         let files = Self { dir: tempfile::tempdir().unwrap(), key };

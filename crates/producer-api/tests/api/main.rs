@@ -11,6 +11,7 @@ mod harness;
 mod idempotency;
 mod mutated;
 mod patience;
+mod process;
 mod records;
 mod startup;
 mod streaming;

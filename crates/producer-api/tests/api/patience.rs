@@ -1,13 +1,17 @@
 //! Clients that are slow, silent, too many or too large.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use devstack::DevStack;
+use models::secret::Secret;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::{Api, DEADLINE, TRIPS, config_for, dev_stack};
+use crate::process::Process;
 
 const SHORT: Duration = Duration::from_secs(1);
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -83,6 +87,68 @@ async fn a_body_that_comes_too_slowly_is_a_408() {
 }
 
 #[tokio::test]
+async fn a_chunked_body_without_end_holds_no_connection() {
+    let stack = dev_stack();
+    let mut config = config_for(&stack);
+    config.producer.bearer_token = Some(Secret::new("t"));
+    config.producer.body_timeout = SHORT;
+    config.producer.body_limit_bytes = 1_000;
+    let api = Api::ready(config).await;
+    let addr = api.addr;
+    let (open, let_in) = ("", "Authorization: Bearer t\r\n");
+    let too_much = format!("800\r\n{}\r\n", "x".repeat(0x800));
+    let cases = [
+        ("GET /health/live", open, "", 200),
+        ("POST /nowhere", open, "", 404),
+        ("GET /api/generate-rider", let_in, "", 405),
+        ("POST /api/generate-trip", open, "", 401),
+        ("POST /api/generate-trip", open, &too_much, 401),
+        ("POST /api/generate-complete-trip", let_in, "", 200),
+        ("POST /api/generate-trip", let_in, "", 408),
+        ("POST /api/generate-trip", let_in, &too_much, 413),
+    ];
+    let ends = cases.iter().flat_map(|(line, headers, body, status)| {
+        // Neither who says nothing more nor who never ends.
+        ["", "1\r\nx\r\n"].map(move |more| async move {
+            let head = format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}");
+            let begin = format!("{head}Transfer-Encoding: chunked\r\n\r\n{body}");
+            let start = Instant::now();
+            let answer = trickle(addr, &begin, more).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{begin}: {answer}");
+            let took = start.elapsed();
+            assert!(took < SHORT * 4, "{begin}: {took:?}");
+        })
+    });
+    futures::future::join_all(ends).await;
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_after_a_chunked_body() {
+    let stack = dev_stack();
+    let api = Api::ready(config_for(&stack)).await;
+    let mut stream = TcpStream::connect(api.addr).await.unwrap();
+    // The second one looks at no body.
+    for path in [TRIPS, "/api/generate-complete-trip", TRIPS] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Transfer-Encoding: chunked\r\n\r\n\
+             8\r\n{{\"number\r\nc\r\n_of_trips\":1\r\n1\r\n}}\r\n0\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = async {
+            while !answer.ends_with(b"}") && !answer.ends_with(b"}]") {
+                assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{path}: it is closed");
+            }
+        };
+        tokio::time::timeout(DEADLINE, read).await.expect("an answer comes");
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{path}");
+    }
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed() {
     let stack = dev_stack();
     let mut config = config_for(&stack);
@@ -143,6 +209,23 @@ async fn more_connections_than_allowed_have_to_wait() {
     assert_eq!(&answer, b"HTTP/1.1 200");
     drop((served, waits));
     api.stop().await.unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_soft_limit_of_open_files_is_raised_and_what_does_not_fit_is_told() {
+    let stack = dev_stack();
+    for (limits, told) in
+        [("ulimit -Sn 300; ulimit -Hn 2000", None), ("ulimit -n 500", Some(json!(500)))]
+    {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\""));
+        shell.arg(env!("CARGO_BIN_EXE_producer-api"));
+        let flags = ["--set", "producer.max_connections=1000"];
+        let log = Process::ready_as(shell, &config_for(&stack), &flags).await.log();
+        let warning = log.iter().find(|line| line["max_connections"] == 1_000);
+        assert_eq!(warning.map(|line| &line["open_files"]), told.as_ref(), "{limits}: {log:#?}");
+    }
 }
 
 /// Whether the kernel has a connection of this process' that is accepted on `local` and comes from `remote`.

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use devstack::{ApiKey, DevStack, Fault, Options};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Api, JSON, config_for, dev_stack};
+use crate::process::Process;
 
 /// An address where nobody listens.
 fn nowhere() -> String {
@@ -90,4 +91,16 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     config.producer.listen = taken.local_addr().unwrap();
     let error = producer_api::Server::bind(config, service::Context::new("test")).unwrap_err();
     assert!(error.to_string().contains(&taken.local_addr().unwrap().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn who_lets_everybody_in_is_warned_once() {
+    let stack = dev_stack();
+    let mut config = config_for(&stack);
+    for (ip, warnings) in [([127, 0, 0, 1], 0), ([0, 0, 0, 0], 1)] {
+        config.producer.listen.set_ip(ip.into());
+        let log = Process::ready(&config, &[]).await.log();
+        let is_it = |line: &&Value| line["message"].to_string().contains("producer.bearer_token");
+        assert_eq!(log.iter().filter(is_it).count(), warnings, "{ip:?}: {log:#?}");
+    }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use models::secret::Secret;
+use openssl::x509::extension::SubjectAlternativeName;
 use producer_api::{ProducerApiConfig, ProducerConfig, Server};
 use reqwest::Version;
 use service::Context;
@@ -112,6 +113,23 @@ async fn the_schedulers_client_speaks_to_it_with_token_and_certificate() {
         let failure = report.last_failure.unwrap();
         assert!(failure.contains(named), "{failure}");
     }
+    api.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_schedulers_client_says_which_name_the_certificate_lacks() {
+    let stack = dev_stack();
+    let files = Files::named(SubjectAlternativeName::new().dns("api.example"));
+    let api = Api::start(with_files(config_for(&stack), &files));
+    let config = ClientConfig {
+        url: api.url.clone(),
+        ca_location: Some(files.certificate()),
+        retries: 0,
+        ..ClientConfig::default()
+    };
+    let failure = driven(&config).await.last_failure.unwrap();
+    let named = "(IP address mismatch); it is not for 127.0.0.1, which client.url names";
+    assert!(failure.contains(named), "{failure}");
     api.stop().await.unwrap();
 }
 

@@ -1,18 +1,16 @@
 //! What a request is known by: in its answer, in its records, and in the log.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use devstack::{ApiKey, Fault, ResponseError};
 use futures::future::join_all;
 use models::Side;
 use producer_api::ProducerApiConfig;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, DEADLINE, TRIPS, config_for, dev_stack};
+use crate::process::Process;
 use crate::topics::{Row, committed_rows};
 
 const ID: &str = "X-Request-Id";
@@ -127,6 +125,24 @@ async fn without_a_sound_trace_records_have_only_the_id() {
 }
 
 #[tokio::test]
+async fn records_carry_nothing_if_the_configuration_says_so() {
+    let stack = dev_stack();
+    let mut config = config_for(&stack);
+    config.producer.record_headers = false;
+    let api = Api::ready(config.clone()).await;
+    for more in [&[][..], &[("Idempotency-Key", "k")]] {
+        let headers = [&[(ID, "r"), PARENT, STATE], more].concat();
+        let answer = api.post_with(TRIPS, &headers, &json!({ "number_of_trips": 2 })).await;
+        assert_eq!((answer.status, answer.request_id.as_deref()), (200, Some("r")));
+    }
+    api.stop().await.unwrap();
+    let entries = committed_rows(&config, &config.producer.idempotency_topic);
+    let rows = rows(&config);
+    assert_eq!((rows.len(), entries.len()), (12, 1));
+    assert!(rows.iter().chain(&entries).all(|row| row.headers.is_empty()), "{rows:#?}");
+}
+
+#[tokio::test]
 async fn requests_that_share_a_transaction_keep_their_own_ids() {
     const REQUESTS: usize = 12;
     let stack = dev_stack();
@@ -196,67 +212,20 @@ async fn what_happens_to_requests_is_counted() {
     api.stop().await.unwrap();
 }
 
-/// The API as a process, with its log. Killed when dropped.
-struct Process {
-    child: Child,
-    url: String,
-}
-
-impl Process {
-    async fn ready(config: &ProducerApiConfig, level: &str) -> Self {
-        // Free a moment ago.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_producer-api"));
-        for setting in [
-            format!("producer.listen={free}"),
-            format!("kafka.bootstrap_servers={}", config.kafka.bootstrap_servers),
-            format!("registry.url={}", config.registry.url),
-        ] {
-            command.arg("--set").arg(setting);
-        }
-        command.args(["--log-format", "json", "--log-level", level]);
-        // Out of reach of this repository's configuration.
-        let child =
-            command.current_dir(std::env::temp_dir()).stderr(Stdio::piped()).spawn().unwrap();
-        let process = Self { child, url: format!("http://{free}") };
-        let deadline = Instant::now() + DEADLINE;
-        let url = format!("{}/health/ready", process.url);
-        while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
-            assert!(Instant::now() < deadline, "the API is not ready");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        process
-    }
-
-    async fn post(&self, id: &str) -> u16 {
-        let url = format!("{}/api/generate-complete-trip", self.url);
-        let request = reqwest::Client::new().post(url).header(ID, id).header(PARENT.0, PARENT.1);
-        request.send().await.unwrap().status().as_u16()
-    }
-
-    /// Lets it come to its end, and gives what it has logged.
-    fn log(mut self) -> Vec<Value> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Asks for a complete trip; gives the status.
+async fn post(process: &Process, id: &str) -> u16 {
+    let url = format!("{}/api/generate-complete-trip", process.url);
+    let request = reqwest::Client::new().post(url).header(ID, id).header(PARENT.0, PARENT.1);
+    request.send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test]
 async fn the_log_names_the_request_of_each_event() {
     let stack = dev_stack();
-    let process = Process::ready(&config_for(&stack), "producer_api=debug").await;
-    assert_eq!(process.post("fine").await, 200);
+    let process = Process::ready(&config_for(&stack), &["--log-level", "producer_api=debug"]).await;
+    assert_eq!(post(&process, "fine").await, 200);
     stack.inject(Fault::error(ResponseError::InvalidRecord).of(ApiKey::Produce));
-    assert_eq!(process.post("refused").await, 502);
+    assert_eq!(post(&process, "refused").await, 502);
     let log = process.log();
     let find = |id: &str, message: &str| {
         let is_it = |line: &&Value| {
@@ -278,16 +247,31 @@ async fn the_log_names_the_request_of_each_event() {
 }
 
 #[tokio::test]
+async fn a_failure_names_its_request_whatever_else_is_logged() {
+    let stack = dev_stack();
+    let process = Process::ready(&config_for(&stack), &["--log-level", "warn"]).await;
+    stack.inject(Fault::error(ResponseError::InvalidRecord).of(ApiKey::Produce));
+    assert_eq!(post(&process, "refused").await, 502);
+    let log = process.log();
+    let is_it = |line: &&Value| {
+        line["message"].as_str().is_some_and(|text| text.starts_with("request failed: "))
+    };
+    let span = &log.iter().find(is_it).unwrap_or_else(|| panic!("{log:#?}"))["span"];
+    assert_eq!(span["request_id"], "refused", "{log:#?}");
+    assert_eq!(span["route"], "/api/generate-complete-trip");
+}
+
+#[tokio::test]
 async fn many_requests_make_few_lines() {
     let stack = dev_stack();
-    let process = Process::ready(&config_for(&stack), "info").await;
+    let process = Process::ready(&config_for(&stack), &[]).await;
     let began = Instant::now();
     let mut failed = 0;
     for number in 0..200 {
         if number % 2 == 0 {
             stack.inject(Fault::error(ResponseError::InvalidRecord).of(ApiKey::Produce));
         }
-        failed += u64::from(process.post("r").await == 502);
+        failed += u64::from(post(&process, "r").await == 502);
         // One that the server refuses by itself, before we see it.
         let garbage = reqwest::Client::new().post(&process.url).header("X", "y".repeat(140_000));
         assert_eq!(garbage.send().await.unwrap().status().as_u16(), 431);

@@ -140,5 +140,19 @@ pub fn render<S: Settings>(settings: &S) -> Result<String, ConfigError> {
     toml::to_string_pretty(settings).map_err(ConfigError::Render)
 }
 
+/// For a key that may be left out: an empty text is as if it was. So the environment can take back what a file says.
+///
+/// # Errors
+///
+/// If it is no text.
+pub fn unless_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: From<String>,
+{
+    let text = <Option<String> as serde::Deserialize>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()).map(T::from))
+}
+
 #[cfg(test)]
 mod tests;

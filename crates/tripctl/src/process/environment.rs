@@ -13,6 +13,9 @@ use crate::settings::Settings;
 
 /// What the names of environment variables that set a key begin with, in small letters.
 const PREFIX: &str = "tripstream__";
+/// What guards an API that others are to reach. One that the tool starts is there for the tool alone, on this machine and
+/// without encryption.
+const UNGUARDED: [&str; 4] = ["bearer_token", "tls_certificate", "tls_key", "cors_origins"];
 /// The sections that the tool knows all of.
 const SECTIONS: [&str; 5] = ["joiner", "kafka", "log", "registry", "topics"];
 
@@ -61,6 +64,7 @@ fn variables(settings: &Settings) -> Vec<(String, String)> {
     for (key, value) in joiner {
         flatten(&format!("joiner__{key}"), value, &mut keys);
     }
+    keys.extend(UNGUARDED.map(|key| (format!("producer__{key}"), String::new())));
     keys.push(("log__level".to_owned(), log.level.clone()));
     keys.push(("log__format".to_owned(), "text".to_owned()));
     keys.into_iter().map(|(key, value)| (variable(&key), value)).collect()
@@ -148,6 +152,8 @@ mod tests {
             ("JOINER__WINDOW", Some("90s")),
             ("JOINER__MAX_STATE_BYTES", Some("1000000")),
             ("JOINER__MAX_SKEW", None),
+            ("PRODUCER__BEARER_TOKEN", Some("")),
+            ("PRODUCER__TLS_KEY", Some("")),
         ];
         for (name, value) in expected {
             let found = variables.get(&format!("TRIPSTREAM__{name}")).map(String::as_str);
