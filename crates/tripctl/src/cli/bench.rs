@@ -162,6 +162,9 @@ struct BenchLatencyArgs {
     /// Also write the figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Leave out the first round, which is not measured: it lets a broker that has just started warm up
+    #[arg(long)]
+    cold: bool,
 }
 
 impl BenchArgs {
@@ -189,9 +192,9 @@ impl BenchArgs {
                 }
                 (text, report.to_json(), json)
             }
-            Measured::Latency(BenchLatencyArgs { rate, seconds, json }) => {
-                let load =
-                    bench::joiner::latency::Load { rate, duration: Duration::from_secs(seconds) };
+            Measured::Latency(BenchLatencyArgs { rate, seconds, json, cold }) => {
+                let duration = Duration::from_secs(seconds);
+                let load = bench::joiner::latency::Load { rate, duration, warm_up: !cold };
                 let report = bench::joiner::latency::run(settings, common, load, shutdown).await?;
                 (report.to_text(), report.to_json(), json)
             }

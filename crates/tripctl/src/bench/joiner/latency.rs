@@ -24,6 +24,7 @@ use trip_client::Timings;
 use super::load::SEED;
 use super::plan::{Backlog, Plan};
 use super::process::Joiner;
+use super::report::COLD;
 use super::{Plans, create_topics};
 use crate::bench::rows::{Encoders, SchemaIds, register};
 use crate::bench::table::line;
@@ -37,6 +38,8 @@ pub struct Load {
     pub rate: u32,
     /// For how long. At least 1 s.
     pub duration: Duration,
+    /// Whether it is sent once before, without being measured: a broker on Java that has just started is slow at first.
+    pub warm_up: bool,
 }
 
 /// The result of a run.
@@ -48,6 +51,8 @@ pub struct Report {
     pub sent_per_s: f64,
     /// How long a transaction stays open, in milliseconds.
     pub commit_interval_ms: u128,
+    /// Whether a round went before that was not measured.
+    pub warmed_up: bool,
     /// From the acknowledgement of the last row to the joined one.
     pub latency: Timings,
 }
@@ -68,6 +73,9 @@ impl Report {
             self.rate,
             self.commit_interval_ms
         );
+        if !self.warmed_up {
+            text.push_str(COLD);
+        }
         text
     }
 
@@ -90,11 +98,18 @@ pub async fn run(
 ) -> Result<Report, BenchError> {
     let trips = u64::from(load.rate) * load.duration.as_secs().max(1);
     let plans = Plans { settings };
-    plans
-        .with(trips, Backlog::default(), async |plan, binary| {
-            measure(&plan, binary, common, load, shutdown).await
-        })
-        .await
+    let round = async || {
+        plans
+            .with(trips, Backlog::default(), async |plan, binary| {
+                measure(&plan, binary, common, load, shutdown).await
+            })
+            .await
+    };
+    if load.warm_up {
+        info!("a round that is not measured");
+        round().await?;
+    }
+    round().await
 }
 
 async fn measure(
@@ -117,6 +132,7 @@ async fn measure(
         rate: load.rate,
         sent_per_s: (plan.trips - 1) as f64 / took.as_secs_f64(),
         commit_interval_ms: plan.commit_interval.as_millis(),
+        warmed_up: load.warm_up,
         latency,
     })
 }

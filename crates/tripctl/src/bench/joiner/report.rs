@@ -10,6 +10,10 @@ use super::progress::Progress;
 use crate::bench::table::{MISSING, line, megabytes, seconds, thousands};
 use crate::process::Usage;
 
+/// What is to be said of figures without a round before.
+pub(super) const COLD: &str =
+    "Without a round before: a broker that has just started is slower than it will be.\n";
+
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -106,7 +110,7 @@ impl Report {
             let _ = writeln!(text, "{} joiners, added up.", self.machine.joiners);
         }
         if !warmed_up {
-            text.push_str("Without a round before: a broker that has just started is slower than it will be.\n");
+            text.push_str(COLD);
         }
         if !optimized {
             text.push_str("Built without optimisation: the figures say nothing about speed.\n");
