@@ -242,7 +242,9 @@ async fn a_request_in_doubt_stays_so_when_kafka_refuses_the_transactional_id() {
     assert_eq!((answer.status, &answer.json()["produced"]), (504, &Value::Null), "{answer:?}");
     assert_eq!(api.trips_once("k", 5).await.status, 409, "it is not decided");
     let other = api.trips_once("other", 1).await;
-    assert_eq!((other.status, &other.json()["produced"]), (502, &json!(false)), "{other:?}");
+    // Refused, or out of time before Kafka could be asked; not written in any case.
+    assert!([502, 504].contains(&other.status), "{other:?}");
+    assert_eq!(other.json()["produced"], false, "{other:?}");
     stack.clear_faults();
     let found_out = found_out(&api, &[409]).await;
     // Counted once, though the one who asked first did not wait to hear it.
