@@ -1,33 +1,33 @@
 //! Records to Kafka: encoded, enqueued, and waited for.
 
+mod batch;
 pub(crate) mod capacity;
 mod identity;
 mod known;
 pub(crate) mod tally;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use avro_schemas::{EncodeError, Encoder, Record, SchemaId};
-use kafka::partitioner::partition_for;
 use kafka::{KafkaConfig, LogContext};
 use models::Side;
-use models::records::{CompleteTrip, DriverEarning, Rider, Trip};
+use models::records::{DriverEarning, Rider, Trip};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 
 use crate::config::ProducerConfig;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::trace::Trace;
+use batch::Batch;
 use capacity::{Capacity, Full, Room};
 use identity::Identity;
-use known::{Known, Permit, Place};
-use tally::{Tally, Undelivered};
+use known::Known;
+use tally::Tally;
 
 /// librdkafka lets go of a record a moment after its report, when ours has made room already; its own limits must
 /// not be the ones that are met first.
@@ -154,10 +154,7 @@ impl Publisher {
 
     fn batch_in(&self, room: Room, trace: Arc<Trace>) -> Batch<'_> {
         self.metrics.in_flight(self.capacity.in_flight());
-        let headers = trace.record_headers();
-        let tally = Tally::new(room, self.metrics.clone(), Arc::clone(&trace));
-        let held = (!self.known.all()).then(Vec::new);
-        Batch { publisher: self, tally, trace, headers, value: Vec::new(), held }
+        Batch::new(self, room, trace)
     }
 
     /// Shows how many records are on their way.
@@ -208,156 +205,6 @@ macro_rules! routed {
     )*};
 }
 routed!(Trip Trip trips, DriverEarning Driver drivers, Rider Rider riders);
-
-/// The records of one request, on their way.
-pub(crate) struct Batch<'a> {
-    publisher: &'a Publisher,
-    tally: Arc<Tally>,
-    trace: Arc<Trace>,
-    /// Of each record.
-    headers: Option<OwnedHeaders>,
-    /// Reused from record to record.
-    value: Vec<u8>,
-    /// Records that may have to wait for others; none once Kafka knows the producer everywhere.
-    held: Option<Vec<Held>>,
-}
-
-/// A record that waits.
-struct Held {
-    place: Place,
-    trip_id: String,
-    value: Vec<u8>,
-}
-
-impl Batch<'_> {
-    /// Encodes and enqueues the three records of a trip.
-    pub(crate) fn send_trip(&mut self, trip: &CompleteTrip) -> Result<(), EncodeError> {
-        self.send(&trip.trip_data)?;
-        self.send(&trip.driver_earning_data)?;
-        self.send(&trip.rider_data)
-    }
-
-    fn send<T: Routed>(&mut self, record: &T) -> Result<(), EncodeError> {
-        let mut value = std::mem::take(&mut self.value);
-        value.clear();
-        T::encoder(self.publisher).encode(record, &mut value)?;
-        self.enqueue(T::SIDE, record.trip_id(), &value);
-        self.value = value;
-        Ok(())
-    }
-
-    fn enqueue(&mut self, side: Side, trip_id: &str, value: &[u8]) {
-        let partitions = self.publisher.targets[side.index()].partitions;
-        let partition = partition_for(trip_id.as_bytes(), partitions);
-        let place = Place { side, partition };
-        if let Some(held) = &mut self.held {
-            held.push(Held { place, trip_id: trip_id.to_owned(), value: value.to_vec() });
-        } else {
-            self.tally.expect(side);
-            self.hand_over(place, trip_id, value, &self.tally);
-        }
-    }
-
-    /// Gives a record to librdkafka, which will report to `tally`.
-    fn hand_over(
-        &self,
-        Place { side, partition }: Place,
-        trip_id: &str,
-        value: &[u8],
-        tally: &Arc<Tally>,
-    ) {
-        let topic = self.topic(side);
-        let record = BaseRecord {
-            topic,
-            partition: Some(partition),
-            payload: Some(value),
-            key: Some(trip_id),
-            timestamp: None,
-            headers: self.headers.clone(),
-            delivery_opaque: Arc::clone(tally),
-        };
-        if let Err((error, _)) = self.publisher.producer.send(record) {
-            tally.fail(side, trip_id, topic, &error);
-            tally.settle();
-        }
-    }
-
-    fn topic(&self, side: Side) -> &str {
-        &self.publisher.targets[side.index()].topic
-    }
-
-    /// Sends what was held back, first records first. Returns those, each with a tally of its own.
-    ///
-    /// What waits for a first record of ours that is refused is refused with it; what waits for longer than a delivery may
-    /// take has timed out.
-    async fn introduce(&self, mut held: Vec<Held>) -> Vec<Arc<Tally>> {
-        let known = &self.publisher.known;
-        let mut firsts: HashMap<Place, Arc<Tally>> = HashMap::new();
-        let mut all_firsts = Vec::new();
-        let deadline = tokio::time::Instant::now() + self.publisher.delivery_timeout;
-        while !held.is_empty() {
-            let changed = known.changed();
-            held.retain(|Held { place, trip_id, value }| {
-                if let Some(error) = firsts.get(place).and_then(|first| first.failure()) {
-                    self.refuse(*place, trip_id, &error);
-                    return false;
-                }
-                match known.ask(*place) {
-                    Permit::Wait => return true,
-                    Permit::Send => {
-                        self.tally.expect(place.side);
-                        self.hand_over(*place, trip_id, value, &self.tally);
-                    }
-                    Permit::SendFirst => {
-                        let (metrics, trace) =
-                            (self.publisher.metrics.clone(), Arc::clone(&self.trace));
-                        let first = Tally::of_first(Arc::clone(known), *place, metrics, trace);
-                        self.hand_over(*place, trip_id, value, &first);
-                        all_firsts.push(Arc::clone(&first));
-                        firsts.insert(*place, first);
-                    }
-                }
-                false
-            });
-            if !held.is_empty() && tokio::time::timeout_at(deadline, changed).await.is_err() {
-                let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
-                for Held { place, trip_id, .. } in held.drain(..) {
-                    self.refuse(place, &trip_id, &error);
-                }
-            }
-        }
-        all_firsts
-    }
-
-    /// Counts a record as failed that is not sent.
-    fn refuse(&self, Place { side, .. }: Place, trip_id: &str, error: &KafkaError) {
-        self.tally.expect(side);
-        self.tally.fail(side, trip_id, self.topic(side), error);
-        self.tally.settle();
-    }
-
-    /// Waits until Kafka has acknowledged every record, or has not within the delivery time-out.
-    pub(crate) async fn delivered(mut self) -> Result<(), Undelivered> {
-        let firsts = match self.held.take() {
-            Some(held) => self.introduce(held).await,
-            None => Vec::new(),
-        };
-        let tally = Arc::clone(&self.tally);
-        drop(self);
-        let mut outcome = tally.outcome().await;
-        for first in firsts {
-            outcome = Undelivered::together(outcome, first.outcome().await);
-        }
-        outcome.map(|_| ())
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        // Nothing more will be sent; the tally is complete when the reports are.
-        self.tally.settle();
-    }
-}
 
 /// Brings librdkafka's delivery reports to the requests that wait for them.
 struct Reports {
