@@ -92,7 +92,7 @@ impl<'a> Batch<'a> {
             headers: self.headers.clone(),
             delivery_opaque: Arc::clone(tally),
         };
-        if let Err((error, _)) = self.publisher.producer.send(record) {
+        if let Err(error) = self.publisher.hand_over(record) {
             tally.fail(side, trip_id, topic, &error);
             tally.settle();
         }
