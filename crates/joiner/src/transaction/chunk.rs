@@ -51,6 +51,11 @@ impl Chunk {
         self.records.push(Outline { topic, partition, key, value, timestamp_ms, headers, instead });
     }
 
+    /// Gives back the room for more than `bytes` of keys and values: a single large record would hold it for ever.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        self.bytes.shrink_to(bytes);
+    }
+
     /// Bytes of keys and values.
     pub(super) const fn size(&self) -> usize {
         self.bytes.len()

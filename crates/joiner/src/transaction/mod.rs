@@ -25,6 +25,8 @@ use writer::{Order, Report, Writer};
 const CHUNK_BYTES: usize = 128 * 1024;
 /// How many chunks may wait for the writer before nothing more is read.
 const MAX_WAITING: usize = 64;
+/// How many empty ones are kept.
+const MAX_SPARE: usize = 16;
 
 /// A producer with at most one transaction that is filled, and one before it that is committed.
 pub(crate) struct Transactions {
@@ -199,9 +201,12 @@ impl Transactions {
 
     fn note(&mut self, report: Report) -> Result<bool, TransactionError> {
         match report {
-            Report::Written(chunk) => {
+            Report::Written(mut chunk) => {
                 self.waiting -= 1;
-                self.spare.push(chunk);
+                if self.spare.len() < MAX_SPARE {
+                    chunk.shrink_to(2 * CHUNK_BYTES);
+                    self.spare.push(chunk);
+                }
                 Ok(false)
             }
             Report::Committed => {
