@@ -20,6 +20,7 @@ use avro_schemas::SchemaId;
 
 use crate::config::JoinerSection;
 use crate::pulse::Pulse;
+use crate::session::Position;
 use crate::topology::Topology;
 
 /// A change of the assignment. Nothing is read before it is answered.
@@ -113,8 +114,10 @@ pub(crate) struct Feed {
     pub(crate) uncommitted: bool,
     /// A row that waits for its schema. Nothing behind it is read.
     pub(crate) held: Option<(OwnedMessage, SchemaId)>,
-    /// Too far ahead of the others (rule 11).
-    pub(crate) ahead: bool,
+    /// How far it has come.
+    pub(crate) position: Position,
+    /// Has come too far to be read now.
+    pub(crate) waits: bool,
     /// Whether it says what it has to say.
     pub(crate) pulse: Pulse,
 }
@@ -231,7 +234,7 @@ impl Group {
             })?;
             let topic = topic.to_owned();
             let pulse = Pulse::new(Instant::now());
-            let (uncommitted, held, ahead) = (false, None, false);
+            let (uncommitted, held, waits) = (false, None, false);
             feeds.push(Feed {
                 source,
                 topic,
@@ -240,7 +243,8 @@ impl Group {
                 next,
                 uncommitted,
                 held,
-                ahead,
+                position: Position::START,
+                waits,
                 pulse,
             });
         }
@@ -337,7 +341,7 @@ fn consumer_config(kafka: &KafkaConfig, section: &JoinerSection) -> ClientConfig
         // asks for the rest alone, which have nothing, and waits; and until it is answered nothing else is asked for.
         ("fetch.wait.max.ms", "10"),
         // Per partition, of which there are many.
-        ("queued.max.messages.kbytes", "1024"),
+        ("queued.max.messages.kbytes", "512"),
         ("max.partition.fetch.bytes", "262144"),
         // After a crash the partitions are free again in 10 s instead of 45 s.
         ("session.timeout.ms", "10000"),

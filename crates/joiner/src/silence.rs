@@ -52,7 +52,7 @@ impl Silence {
         // Nobody has read for a while, or nobody could.
         let nothing_could_come = since > timeout / 4 || !env.kafka_is_reachable();
         for feed in feeds.iter_mut() {
-            if nothing_could_come || feed.ahead || feed.held.is_some() {
+            if nothing_could_come || feed.waits || feed.held.is_some() {
                 feed.pulse.excuse(now);
             }
         }

@@ -5,6 +5,7 @@
 //! start takes.
 
 mod commit;
+mod order;
 mod rebalance;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use crate::tally::Tally;
 use crate::transaction::Transactions;
 use crate::work::{Step, Work};
 use commit::Receipt;
+pub(crate) use order::Position;
+use order::TURN;
 
 /// Why a session ended early.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +77,6 @@ fn kafka_error(doing: &'static str) -> impl Fn(KafkaError) -> SessionError {
     move |source| SessionError::Kafka { doing, source }
 }
 
-/// How many records are taken from one partition before the next one has its turn.
-const TURN: usize = 500;
 /// How long one call of the producer may take before it is looked whether to go on.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the loop rests when there is nothing to read: at first, and after a while.
@@ -183,7 +184,7 @@ impl<'e> Session<'e> {
                 self.commit();
             }
             self.work.transactions.hand_over_if_idle();
-            self.wait_for_the_others();
+            self.order_turns();
             rest = self.rest(read);
         }
     }
@@ -213,7 +214,7 @@ impl<'e> Session<'e> {
     /// One turn of one partition; how many records were read.
     fn read(&mut self, index: usize, now: WallTime) -> usize {
         let feed = &mut self.feeds[index];
-        if feed.ahead {
+        if feed.waits {
             self.work.paused(feed.source, now);
             return 0;
         }
@@ -267,23 +268,19 @@ impl<'e> Session<'e> {
                 None => break,
             }
         }
+        if read > 0
+            && let Source::Input(side, partition) = feed.source
+        {
+            let task = self.work.tasks[feed.source.task(self.env.topology.tasks())].as_ref();
+            let task = task.expect("only partitions of own tasks are read");
+            feed.position.advance(task.join.input_mark(side, partition), read);
+        }
         if at_end {
             feed.pulse.end(Instant::now());
         } else if read > 0 {
             feed.pulse.rows(Instant::now());
         }
         read
-    }
-
-    /// Rule 11: a partition that is far ahead of its task's watermark is left alone for a while.
-    fn wait_for_the_others(&mut self) {
-        let tasks = self.env.topology.tasks();
-        for feed in &mut self.feeds {
-            let Source::Input(side, partition) = feed.source else { continue };
-            let task = &self.work.tasks[feed.source.task(tasks)];
-            let task = task.as_ref().expect("only partitions of own tasks are read");
-            feed.ahead = task.join.inputs_ahead().any(|ahead| ahead == (side, partition));
-        }
     }
 
     fn rest(&mut self, read: usize) -> Duration {
