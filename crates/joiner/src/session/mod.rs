@@ -30,7 +30,7 @@ use crate::transaction::Transactions;
 use crate::work::{Step, Work};
 use commit::Receipt;
 pub(crate) use order::Position;
-use order::TURN;
+use order::{Standing, TURN};
 
 /// Why a session ended early.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +102,8 @@ pub(crate) struct Session<'e> {
     last_reading: Instant,
     last_row: Instant,
     silence: Silence,
+    /// Used again from round to round.
+    standings: Vec<Standing>,
 }
 
 impl<'e> Session<'e> {
@@ -140,6 +142,7 @@ impl<'e> Session<'e> {
             last_reading: now,
             last_row: now,
             silence: Silence::new(env),
+            standings: Vec::new(),
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use models::EventTime;
 
 use super::Session;
-use crate::group::{Feed, Source};
+use crate::group::Source;
 
 /// How many records are taken from one partition before the next one has its turn.
 pub(super) const TURN: usize = 500;
@@ -50,44 +50,129 @@ impl Position {
     }
 }
 
+/// An input partition among those of its process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    task: usize,
+    position: Position,
+    /// Too far ahead of the task's watermark (rule 11).
+    is_ahead: bool,
+    /// Whether a row, or the end, is due and worth waiting for.
+    is_coming: bool,
+}
+
+/// Which of them have to wait: those that are ahead, and those that lead the last one of their task. Nobody waits for one that
+/// waits itself.
+fn who_waits(inputs: &[Standing], tasks: usize) -> impl Iterator<Item = bool> {
+    let mut last: Vec<Option<Position>> = vec![None; tasks];
+    for input in inputs.iter().filter(|input| input.is_coming && !input.is_ahead) {
+        let last = &mut last[input.task];
+        *last = Some(last.map_or(input.position, |last| last.min(input.position)));
+    }
+    inputs.iter().map(move |input| {
+        input.is_ahead || last[input.task].is_some_and(|last| input.position.leads(last))
+    })
+}
+
 impl Session<'_> {
-    /// Finds out who has to wait: partitions that are far ahead of their task's watermark (rule 11), and those that are out of
-    /// step.
+    /// Finds out which partitions are read in the next round.
     pub(super) fn order_turns(&mut self) {
         let now = Instant::now();
-        let tasks = self.env.topology.tasks();
-        // The one that is furthest behind, by task.
-        let mut last: Vec<Option<Position>> = vec![None; self.work.tasks.len()];
-        for feed in &mut self.feeds {
-            let Source::Input(side, partition) = feed.source else { continue };
-            let number = feed.source.task(tasks);
-            let task = &self.work.tasks[number];
-            let task = task.as_ref().expect("only partitions of own tasks are read");
-            feed.waits = task.join.inputs_ahead().any(|ahead| ahead == (side, partition));
-            if !feed.waits && is_about_to_come(feed, now) {
-                let position = feed.position;
-                last[number] = Some(last[number].map_or(position, |last| last.min(position)));
-            }
-        }
-        for feed in &mut self.feeds {
-            if let Source::Input(..) = feed.source
-                && let Some(last) = last[feed.source.task(tasks)]
-            {
-                feed.waits |= feed.position.leads(last);
-            }
+        let Self { feeds, work, standings, .. } = self;
+        standings.clear();
+        standings.extend(feeds.iter().filter_map(|feed| {
+            let Source::Input(side, partition) = feed.source else { return None };
+            let task = feed.source.task(work.topology.tasks());
+            let join = &work.tasks[task].as_ref().expect("only own tasks are read").join;
+            let is_due = feed.held.is_none() && feed.pulse.due_since().is_some();
+            Some(Standing {
+                task,
+                position: feed.position,
+                is_ahead: join.inputs_ahead().any(|ahead| ahead == (side, partition)),
+                is_coming: is_due && feed.pulse.silence(now) < PATIENCE,
+            })
+        }));
+        let inputs = feeds.iter_mut().filter(|feed| matches!(feed.source, Source::Input(..)));
+        for (feed, waits) in inputs.zip(who_waits(standings, work.tasks.len())) {
+            feed.waits = waits;
         }
     }
 }
 
-/// Whether a row of the partition, or its end, is due and worth waiting for.
-fn is_about_to_come(feed: &Feed, now: Instant) -> bool {
-    let is_due = feed.held.is_none() && feed.pulse.due_since().is_some();
-    is_due && feed.pulse.silence(now) < PATIENCE
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    const TASKS: usize = 2;
+
+    fn some_position() -> impl Strategy<Value = Position> {
+        let mark = (0..3_i64).prop_map(|mark| EventTime::from_millis(mark * 15));
+        (mark, 0..3_usize).prop_map(|(mark, rows)| Position { mark, rows: rows * TURN })
+    }
+
+    prop_compose! {
+        fn some_standing()(
+            task in 0..TASKS,
+            position in some_position(),
+            is_ahead: bool,
+            is_coming: bool,
+        ) -> Standing {
+            Standing { task, position, is_ahead, is_coming }
+        }
+    }
+
+    #[test]
+    fn a_task_waits_for_its_last_partition_while_that_is_coming() {
+        let at = |task, millis| Standing {
+            task,
+            position: Position { mark: EventTime::from_millis(millis), rows: 0 },
+            is_ahead: false,
+            is_coming: true,
+        };
+        let silent = Standing { is_coming: false, ..at(0, 0) };
+        let ahead = Standing { is_ahead: true, ..at(0, 0) };
+        for (inputs, expected) in [
+            ([at(0, 0), at(0, 100), at(1, 100)], [false, true, false]),
+            ([at(0, 200), at(0, 100), at(0, 0)], [true, true, false]),
+            ([silent, at(0, 100), at(0, 200)], [false, false, true]),
+            ([ahead, at(0, 100), at(0, 110)], [true, false, false]),
+        ] {
+            let waits: Vec<bool> = who_waits(&inputs, TASKS).collect();
+            assert_eq!(waits, expected, "{inputs:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn who_waits_is_ahead_or_leads_one_of_its_task_that_is_coming(
+            inputs in vec(some_standing(), 0..8),
+        ) {
+            let waits: Vec<bool> = who_waits(&inputs, TASKS).collect();
+            prop_assert_eq!(waits.len(), inputs.len());
+            for (input, &waits) in inputs.iter().zip(&waits) {
+                let mut others = inputs.iter().filter(|other| other.task == input.task);
+                let leads = others.any(|other| {
+                    other.is_coming && !other.is_ahead && input.position.leads(other.position)
+                });
+                prop_assert!(!waits || input.is_ahead || leads);
+                prop_assert!(waits || !input.is_ahead);
+            }
+        }
+
+        #[test]
+        fn a_task_with_something_to_read_reads(inputs in vec(some_standing(), 1..8)) {
+            let waits: Vec<bool> = who_waits(&inputs, TASKS).collect();
+            for task in 0..TASKS {
+                let own = || inputs.iter().zip(&waits).filter(|(input, _)| input.task == task);
+                if own().any(|(input, _)| input.is_coming && !input.is_ahead) {
+                    prop_assert!(own().any(|(input, waits)| input.is_coming && !waits));
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_partition_waits_for_one_that_is_behind_in_event_time_or_else_in_rows() {
