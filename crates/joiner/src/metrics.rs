@@ -1,6 +1,6 @@
 //! What the joiner tells Prometheus.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use join::{Task, WallTime};
@@ -31,6 +31,12 @@ enum Fate {
     duplicate,
     rejected,
     forwarded,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskRowLabels {
+    task: Partition,
+    fate: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,6 +79,8 @@ pub(crate) struct Metrics {
     transactions: Counters<OutcomeLabel>,
     commit_seconds: Histogram,
     watermark: Gauges,
+    task_rows: Counters<TaskRowLabels>,
+    open_rows: Gauges,
     open_entries: Gauges,
     state_bytes: Gauges,
     watermark_lag: Family<TaskLabel, Gauge<f64, AtomicU64>>,
@@ -92,6 +100,8 @@ impl Metrics {
             // 1 ms to 16 s.
             commit_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
             watermark: Family::default(),
+            task_rows: Family::default(),
+            open_rows: Family::default(),
             open_entries: Family::default(),
             state_bytes: Family::default(),
             watermark_lag: Family::default(),
@@ -115,6 +125,9 @@ impl Metrics {
         registry.register("commit_seconds", help, self.commit_seconds);
         let help = "Watermark of a task in seconds since 1970; absent while unknown";
         registry.register("watermark_seconds", help, self.watermark);
+        let help = "Rows of a task by their fate in the join since its state began; they go on with the state";
+        registry.register("task_rows", help, self.task_rows);
+        registry.register("open_rows", "Rows without a fate yet", self.open_rows);
         registry.register("open_entries", "Trips that wait for rows", self.open_entries);
         registry.register("state_bytes", "Memory that the state takes, about", self.state_bytes);
         let help = "Records of an assigned partition that are not read yet";
@@ -176,7 +189,14 @@ impl Metrics {
 
     /// Where a task stands.
     pub(crate) fn standing(&self, task: &Task<Payload>, now: WallTime) {
-        let label = TaskLabel { task: task.layout().task() };
+        let number = task.layout().task();
+        let label = TaskLabel { task: number };
+        for (fate, count) in rows_by_fate(task.counters()) {
+            let labels = TaskRowLabels { task: number, fate };
+            // The task counts, and goes on counting in another process.
+            self.task_rows.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+        }
+        self.open_rows.get_or_create(&label).set(task.open_rows() as i64);
         if task.watermark() > EventTime::MIN {
             let ms = task.watermark().as_millis();
             self.watermark.get_or_create(&label).set(ms / 1_000);
@@ -201,6 +221,10 @@ impl Metrics {
     /// The task is no longer ours.
     pub(crate) fn gone(&self, task: Partition) {
         let label = TaskLabel { task };
+        for (fate, _) in rows_by_fate(&join::Counters::default()) {
+            self.task_rows.remove(&TaskRowLabels { task, fate });
+        }
+        self.open_rows.remove(&label);
         self.watermark.remove(&label);
         self.watermark_lag.remove(&label);
         self.open_entries.remove(&label);
@@ -208,8 +232,22 @@ impl Metrics {
     }
 }
 
+/// What became of a task's rows. With the open ones these are all that have come home to it, and those it has passed on.
+const fn rows_by_fate(counters: &join::Counters) -> [(&'static str, u64); 5] {
+    [
+        ("joined", 3 * counters.joined),
+        ("unmatched", counters.unmatched_rows),
+        ("duplicate", counters.duplicates),
+        ("rejected", counters.rejected()),
+        ("forwarded", counters.passed_on),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
+    use join::{Layout, Origin, Row};
+    use models::TripId;
+
     use super::*;
 
     #[test]
@@ -230,5 +268,38 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_task_shows_its_rows_by_fate_while_it_is_ours() {
+        let registry = service::Metrics::new("joiner");
+        let metrics = Metrics::register(&registry);
+        let layout = Layout::new(2, 3, [3; 3]).expect("there are three tasks");
+        let mut task: Task<Payload> = Task::new(&join::Config::default(), layout).expect("valid");
+        let now = WallTime::from_millis(1_000_000);
+        let sides = [Side::Trip, Side::Driver, Side::Rider, Side::Driver];
+        let whole = sides.map(|side| (side, "whole"));
+        for (offset, (side, id)) in (0..).zip(whole.into_iter().chain([(Side::Trip, "part")])) {
+            let row = Row {
+                trip_id: TripId::new(id).expect("not empty"),
+                side,
+                ts: Some(EventTime::from_millis(1_000_000)),
+                payload: Payload::new(b"row"),
+                origin: Origin { partition: 2, offset },
+            };
+            task.on_row(row, now, &mut Vec::new());
+        }
+        metrics.standing(&task, now);
+        let text = registry.encode();
+        for line in [
+            r#"tripstream_joiner_task_rows_total{task="2",fate="joined"} 3"#,
+            r#"tripstream_joiner_task_rows_total{task="2",fate="duplicate"} 1"#,
+            r#"tripstream_joiner_task_rows_total{task="2",fate="unmatched"} 0"#,
+            r#"tripstream_joiner_open_rows{task="2"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        metrics.gone(2);
+        assert!(!registry.encode().contains(r#"task="2""#));
     }
 }
