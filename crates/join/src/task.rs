@@ -199,16 +199,6 @@ impl<P: Payload> Task<P> {
         self.watermarks.inputs_mark()
     }
 
-    /// How far one of the task's inputs has come: its largest timestamp less the grace, and no later than the wall clock was
-    /// when that came; [`EventTime::MIN`] before its first row.
-    ///
-    /// # Panics
-    ///
-    /// If the task's layout does not name that input.
-    pub fn input_mark(&self, side: Side, partition: Partition) -> EventTime {
-        self.watermarks.mark_of(side, partition)
-    }
-
     /// The inputs that run further ahead of the watermark than `max_skew` (rule 11): to be paused
     /// until they are no longer named. The one that holds the watermark is never among them.
     pub fn inputs_ahead(&self) -> impl Iterator<Item = (Side, Partition)> {

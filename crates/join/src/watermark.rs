@@ -149,13 +149,6 @@ impl Watermarks {
         Mark { at: largest.unwrap_or(EventTime::MIN), idle: true }
     }
 
-    /// The mark of one partition.
-    pub(crate) fn mark_of(&self, side: Side, partition: Partition) -> EventTime {
-        let mut inputs = self.inputs.iter();
-        let input = inputs.find(|input| input.side == side && input.partition == partition);
-        input.expect("a task is asked for its own inputs only").mark
-    }
-
     /// The partitions that run more than `max_skew_ms` ahead of the watermark.
     pub(crate) fn ahead(&self, max_skew_ms: i64) -> impl Iterator<Item = (Side, Partition)> {
         let from = match self.watermark {

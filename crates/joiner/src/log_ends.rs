@@ -30,7 +30,7 @@ impl LogEnds {
     }
 }
 
-/// Asks each `interval`, for as long as it is polled.
+/// Asks at once and then each `interval`, for as long as it is polled.
 pub(crate) async fn watch(
     kafka: KafkaConfig,
     topology: Topology,
@@ -39,7 +39,6 @@ pub(crate) async fn watch(
 ) {
     let mut consumer = None;
     loop {
-        tokio::time::sleep(interval).await;
         let (kafka, topology) = (kafka.clone(), topology.clone());
         let asked = tokio::task::spawn_blocking(move || {
             let consumer = consumer.map_or_else(|| connect(&kafka), Ok)?;
@@ -60,6 +59,7 @@ pub(crate) async fn watch(
                 None
             }
         };
+        tokio::time::sleep(interval).await;
     }
 }
 

@@ -68,6 +68,30 @@ struct PartitionLabels {
 type Counters<L> = Family<L, Counter<u64, AtomicU64>>;
 type Gauges = Family<TaskLabel, Gauge<i64, AtomicI64>>;
 
+/// What is shown of a task.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    task: Partition,
+    watermark: EventTime,
+    counters: join::Counters,
+    open_rows: usize,
+    open_entries: usize,
+    state_bytes: usize,
+}
+
+impl From<&Task<Payload>> for Standing {
+    fn from(task: &Task<Payload>) -> Self {
+        Self {
+            task: task.layout().task(),
+            watermark: task.watermark(),
+            counters: *task.counters(),
+            open_rows: task.open_rows(),
+            open_entries: task.open_entries(),
+            state_bytes: task.state_bytes(),
+        }
+    }
+}
+
 /// The handles that are counted with. Rows and trips are counted when their transaction is committed, so what is
 /// shown is what is in the topics.
 #[derive(Clone)]
@@ -125,7 +149,7 @@ impl Metrics {
         registry.register("commit_seconds", help, self.commit_seconds);
         let help = "Watermark of a task in seconds since 1970; absent while unknown";
         registry.register("watermark_seconds", help, self.watermark);
-        let help = "Rows of a task by their fate in the join since its state began; they go on with the state";
+        let help = "Rows that a task could read, by their fate since its state began";
         registry.register("task_rows", help, self.task_rows);
         registry.register("open_rows", "Rows without a fate yet", self.open_rows);
         registry.register("open_entries", "Trips that wait for rows", self.open_entries);
@@ -187,24 +211,25 @@ impl Metrics {
         self.restore_seconds.observe(took.as_secs_f64());
     }
 
-    /// Where a task stands.
-    pub(crate) fn standing(&self, task: &Task<Payload>, now: WallTime) {
-        let number = task.layout().task();
-        let label = TaskLabel { task: number };
-        for (fate, count) in rows_by_fate(task.counters()) {
-            let labels = TaskRowLabels { task: number, fate };
+    /// Where a task stood when what is committed now was written.
+    pub(crate) fn standing(&self, standing: &Standing, now: WallTime) {
+        let &Standing { task, watermark, counters, open_rows, open_entries, state_bytes } =
+            standing;
+        let label = TaskLabel { task };
+        for (fate, count) in rows_by_fate(&counters) {
+            let labels = TaskRowLabels { task, fate };
             // The task counts, and goes on counting in another process.
             self.task_rows.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
         }
-        self.open_rows.get_or_create(&label).set(task.open_rows() as i64);
-        if task.watermark() > EventTime::MIN {
-            let ms = task.watermark().as_millis();
+        if watermark > EventTime::MIN {
+            let ms = watermark.as_millis();
             self.watermark.get_or_create(&label).set(ms / 1_000);
             let behind = (now.as_millis() - ms) as f64 / 1e3;
             self.watermark_lag.get_or_create(&label).set(behind);
         }
-        self.open_entries.get_or_create(&label).set(task.open_entries() as i64);
-        self.state_bytes.get_or_create(&label).set(task.state_bytes() as i64);
+        self.open_rows.get_or_create(&label).set(open_rows as i64);
+        self.open_entries.get_or_create(&label).set(open_entries as i64);
+        self.state_bytes.get_or_create(&label).set(state_bytes as i64);
     }
 
     /// How many records of a partition there are to read.
@@ -276,25 +301,36 @@ mod tests {
         let metrics = Metrics::register(&registry);
         let layout = Layout::new(2, 3, [3; 3]).expect("there are three tasks");
         let mut task: Task<Payload> = Task::new(&join::Config::default(), layout).expect("valid");
-        let now = WallTime::from_millis(1_000_000);
+        let now = WallTime::from_millis(100_000_000);
         let sides = [Side::Trip, Side::Driver, Side::Rider, Side::Driver];
-        let whole = sides.map(|side| (side, "whole"));
-        for (offset, (side, id)) in (0..).zip(whole.into_iter().chain([(Side::Trip, "part")])) {
+        let whole = sides.map(|side| (side, "whole", 100_000_000));
+        let others = [(Side::Trip, "part", 100_000_000), (Side::Trip, "from 2100", 1 << 42)];
+        for (offset, (side, id, ts)) in (0..).zip(whole.into_iter().chain(others)) {
             let row = Row {
                 trip_id: TripId::new(id).expect("not empty"),
                 side,
-                ts: Some(EventTime::from_millis(1_000_000)),
+                ts: Some(EventTime::from_millis(ts)),
                 payload: Payload::new(b"row"),
                 origin: Origin { partition: 2, offset },
             };
             task.on_row(row, now, &mut Vec::new());
         }
-        metrics.standing(&task, now);
+        let far = Row {
+            trip_id: TripId::new("not at home").expect("not empty"),
+            side: Side::Rider,
+            ts: Some(EventTime::from_millis(100_000_000)),
+            payload: Payload::new(b"row"),
+            origin: Origin { partition: 2, offset: 9 },
+        };
+        task.pass_on(far, now, &mut Vec::new());
+        metrics.standing(&Standing::from(&task), now);
         let text = registry.encode();
         for line in [
             r#"tripstream_joiner_task_rows_total{task="2",fate="joined"} 3"#,
             r#"tripstream_joiner_task_rows_total{task="2",fate="duplicate"} 1"#,
             r#"tripstream_joiner_task_rows_total{task="2",fate="unmatched"} 0"#,
+            r#"tripstream_joiner_task_rows_total{task="2",fate="rejected"} 1"#,
+            r#"tripstream_joiner_task_rows_total{task="2",fate="forwarded"} 1"#,
             r#"tripstream_joiner_open_rows{task="2"} 1"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

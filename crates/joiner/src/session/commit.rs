@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::{Session, SessionError, wall_time};
 use crate::group::{Feed, Source};
+use crate::metrics::Standing;
 use crate::tally::Tally;
 use crate::work::Balance;
 
@@ -19,6 +20,8 @@ pub(super) struct Receipt {
     asked: Instant,
     tally: Tally,
     balance: Balance,
+    /// Where the tasks stand with it.
+    standings: Vec<Standing>,
     /// Up to where the repartition partitions are read.
     read: Vec<(Partition, i64)>,
     /// Up to where the changelog's partitions are obsolete.
@@ -48,7 +51,9 @@ impl Session<'_> {
         }
         let tally = std::mem::take(&mut self.work.tally);
         let balance = self.work.balance();
-        self.committing = Some(Receipt { asked, tally, balance, read, obsolete });
+        let tasks = self.work.tasks.iter().flatten();
+        let standings = tasks.map(|task| Standing::from(&task.join)).collect();
+        self.committing = Some(Receipt { asked, tally, balance, standings, read, obsolete });
     }
 
     /// Commits what there is, and returns when Kafka has it.
@@ -68,7 +73,7 @@ impl Session<'_> {
     /// The commit that was asked for has succeeded.
     pub(super) fn committed(&mut self) {
         let receipt = self.committing.take().expect("only what was asked for is committed");
-        let Receipt { asked, tally, balance, read, obsolete } = receipt;
+        let Receipt { asked, tally, balance, standings, read, obsolete } = receipt;
         self.commits += 1;
         for (partition, next) in read {
             self.env.cleaner.read_up_to(partition, next);
@@ -77,8 +82,8 @@ impl Session<'_> {
             self.env.cleaner.snapshot_at(partition, end);
         }
         let now = wall_time();
-        for task in self.work.tasks.iter().flatten() {
-            self.env.metrics.standing(&task.join, now);
+        for standing in &standings {
+            self.env.metrics.standing(standing, now);
         }
         self.env.metrics.committed(&tally, asked.elapsed());
         self.env.report.committed(&tally, balance);

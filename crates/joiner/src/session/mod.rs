@@ -13,14 +13,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use join::WallTime;
 use kafka::transaction::{TransactionError, TransactionalProducer};
-use models::Partition;
+use models::{EventTime, Partition};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
 use tracing::{debug, warn};
 
 use crate::changelog::RestoreFailure;
 use crate::environment::Environment;
-use crate::group::{Feed, Group, Rebalance, Source};
+use crate::group::{Feed, Group, Rebalance};
 use crate::outputs::Outputs;
 use crate::rows::Incoming;
 use crate::schemas::Answer;
@@ -30,7 +30,7 @@ use crate::transaction::Transactions;
 use crate::work::{Step, Work};
 use commit::Receipt;
 pub(crate) use order::Position;
-use order::{Standing, TURN};
+use order::TURN;
 
 /// Why a session ended early.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ pub(crate) struct Session<'e> {
     last_row: Instant,
     silence: Silence,
     /// Used again from round to round.
-    standings: Vec<Standing>,
+    inputs: Vec<order::Input>,
 }
 
 impl<'e> Session<'e> {
@@ -142,7 +142,7 @@ impl<'e> Session<'e> {
             last_reading: now,
             last_row: now,
             silence: Silence::new(env),
-            standings: Vec::new(),
+            inputs: Vec::new(),
         })
     }
 
@@ -152,6 +152,7 @@ impl<'e> Session<'e> {
         if outcome.is_err() {
             // Before the group is left, so that the next owner of the partitions needn't wait for it.
             self.work.transactions.give_up();
+            self.forget_tasks();
         }
         outcome
     }
@@ -242,12 +243,14 @@ impl<'e> Session<'e> {
             self.work.transactions.count_row();
         }
         let mut read = 0;
+        let mut last = None;
         let mut at_end = false;
         while read < TURN {
             match feed.queue.poll(Duration::ZERO) {
                 Some(Ok(message)) => {
                     let incoming = Incoming::from(&message);
                     let offset = incoming.offset;
+                    last = incoming.timestamp_ms.or(last);
                     match self.work.process(feed.source, &incoming, None, now) {
                         Step::Done => feed.done(offset),
                         Step::NeedsSchema(id) => {
@@ -271,12 +274,9 @@ impl<'e> Session<'e> {
                 None => break,
             }
         }
-        if read > 0
-            && let Source::Input(side, partition) = feed.source
-        {
-            let task = self.work.tasks[feed.source.task(self.env.topology.tasks())].as_ref();
-            let task = task.expect("only partitions of own tasks are read");
-            feed.position.advance(task.join.input_mark(side, partition), read);
+        if read > 0 {
+            let last = last.map(|ms| EventTime::from_millis(ms.min(now.as_millis())));
+            feed.position.advance(read, last);
         }
         if at_end {
             feed.pulse.end(Instant::now());

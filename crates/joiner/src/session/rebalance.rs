@@ -124,13 +124,18 @@ impl Session<'_> {
         self.membership = None;
         self.feeds.clear();
         Silence::forget(self.env);
+        self.forget_tasks();
+        info!("partitions revoked");
+        self.env.not_ready("waiting for partitions of the group");
+        self.group.unassign().map_err(kafka_error("giving partitions back"))
+    }
+
+    /// The tasks are another member's from now on, or those of our next session.
+    pub(super) fn forget_tasks(&mut self) {
         for (number, task) in self.work.tasks.iter_mut().enumerate() {
             if task.take().is_some() {
                 self.env.metrics.gone(number as Partition);
             }
         }
-        info!("partitions revoked");
-        self.env.not_ready("waiting for partitions of the group");
-        self.group.unassign().map_err(kafka_error("giving partitions back"))
     }
 }
