@@ -38,10 +38,12 @@ impl Summary {
             let usage = Usage { cpu_s: limit.cpu_s, peak_memory_bytes: limit.peak_memory_bytes };
             row(&mut text, "raw limit of the API", Some(limit.trips_per_s), None, none(), usage);
         }
-        let joiner::Report { joiner, limit, ratio, trips, .. } = &self.joiner;
+        let joiner::Report { joiner, limits, ratio, trips, .. } = &self.joiner;
         row(&mut text, "joiner", joiner.rates.steady, *ratio, none(), joiner.usage);
-        if let Some(limit) = limit {
-            row(&mut text, "pass-through", limit.rates.steady, None, none(), limit.usage);
+        for (name, limit) in
+            ["pass-through before", "and after"].iter().zip(limits.iter().flatten())
+        {
+            row(&mut text, name, limit.rates.steady, None, none(), limit.usage);
         }
         let producer::Machine { cores, optimized, kafka, .. } = &self.producer.machine;
         let _ = writeln!(

@@ -232,7 +232,7 @@ fn send_and_read(
 fn reader(plan: &Plan, counts: &PartitionCounts) -> Result<BaseConsumer, BenchError> {
     let failed = BenchError::client("reading the joined rows");
     let mut config = plan.settings.kafka.client()?;
-    config.set("group.id", plan.limit_group()).set("enable.auto.commit", "false");
+    config.set("group.id", plan.reader_group()).set("enable.auto.commit", "false");
     config.set("isolation.level", "read_committed").set("fetch.queue.backoff.ms", "5");
     let consumer: BaseConsumer = config.create().map_err(&failed)?;
     let topic = &plan.settings.topics.joined_streams.name;

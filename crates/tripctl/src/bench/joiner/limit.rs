@@ -14,7 +14,7 @@ use service::Shutdown;
 use tracing::debug;
 
 use super::measure::Sample;
-use super::plan::Plan;
+use super::plan::{Plan, Round};
 use crate::bench::BenchError;
 
 /// How large a written record is: about as large as a joined row.
@@ -27,6 +27,7 @@ const STUCK: Duration = Duration::from_secs(60);
 /// Reads all rows of `plan` and writes one record for three. Blocks.
 pub(super) fn run(
     plan: &Plan,
+    round: Round,
     output_partitions: Partition,
     shutdown: &Shutdown,
 ) -> Result<Vec<Sample>, BenchError> {
@@ -35,12 +36,12 @@ pub(super) fn run(
     let client = plan.settings.kafka.client()?;
     let producer = TransactionalProducer::new(
         &tuned(&client, &PRODUCER),
-        &plan.limit_group(),
+        &plan.limit_group(round),
         PRODUCER_TIMEOUT,
     )
     .map_err(BenchError::client("making the pass-through's producer"))?;
     producer.init()?;
-    let consumer = consumer(&client, plan, &topics)?;
+    let consumer = consumer(&client, &plan.limit_group(round), &topics)?;
     let all = plan.trips * 3;
     let value = [b'x'; OUTPUT_BYTES];
     let mut samples = Vec::new();
@@ -120,11 +121,11 @@ fn tuned(client: &ClientConfig, settings: &[(&str, &str)]) -> ClientConfig {
 
 fn consumer(
     client: &ClientConfig,
-    plan: &Plan,
+    group: &str,
     topics: &[&str],
 ) -> Result<BaseConsumer<LogContext>, BenchError> {
     let mut config = tuned(client, &CONSUMER);
-    config.set("group.id", plan.limit_group());
+    config.set("group.id", group);
     config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
     config.set("isolation.level", "read_committed").set("auto.offset.reset", "earliest");
     config.set("partition.assignment.strategy", "range");

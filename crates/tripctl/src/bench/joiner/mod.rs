@@ -1,7 +1,7 @@
 //! `tripctl bench joiner`: how fast the joiner is, and the pass-through beside it.
 //!
-//! A run has topics of its own (`plan`), fills them (`load`), starts the joiner as a process and watches
-//! it (`process`), lets rows pass through undecoded for comparison (`limit`), and removes all that it made.
+//! A run has topics of its own (`plan`), fills them (`load`), starts the joiner as a process and watches it (`process`), lets
+//! rows pass through undecoded for comparison, before and after that (`limit`), and removes all that it made.
 
 mod limit;
 mod load;
@@ -33,7 +33,7 @@ use super::{BenchError, Usage, blocking, cores, delete_topics, unique_prefix};
 use crate::process::binary;
 use crate::settings::Settings;
 use measure::Sample;
-use plan::{Backlog, Plan};
+use plan::{Backlog, Plan, Round};
 use process::Joiners;
 
 /// What to measure.
@@ -136,6 +136,24 @@ async fn measure(
     })
     .await?;
 
+    let pass_through = async |round: Round| {
+        info!("measuring the pass-through");
+        let partitions = counts[&plan.limit_output.name];
+        let before = Usage::of("self");
+        let samples = blocking(shutdown, {
+            let plan = Arc::clone(plan);
+            move |shutdown| limit::run(&plan, round, partitions, shutdown)
+        })
+        .await?;
+        // The peak may be that of writing the trips.
+        let usage = Usage { peak_memory_bytes: None, ..Usage::of("self").since(before) };
+        Ok::<_, BenchError>(figures(&samples, plan, usage))
+    };
+    let mut passed = Vec::new();
+    if options.limit {
+        passed.push(pass_through(Round::Before).await?);
+    }
+
     info!(joiners = options.joiners, "measuring the join");
     let mut joiners = Joiners::start(options.joiners, binary, plan, common)?;
     let samples = joiners.follow(plan.trips, shutdown).await?;
@@ -143,20 +161,10 @@ async fn measure(
     let progress = Progress::of(&samples, plan.trips);
     joiners.stop().await?;
 
-    let mut passed = None;
     if options.limit {
-        info!("measuring the pass-through");
-        let partitions = counts[&plan.limit_output.name];
-        let before = Usage::of("self");
-        let samples = blocking(shutdown, {
-            let plan = Arc::clone(plan);
-            move |shutdown| limit::run(&plan, partitions, shutdown)
-        })
-        .await?;
-        // The peak may be that of writing the trips.
-        let usage = Usage { peak_memory_bytes: None, ..Usage::of("self").since(before) };
-        passed = Some(figures(&samples, plan, usage));
+        passed.push(pass_through(Round::After).await?);
     }
+    let limits = <[Figures; 2]>::try_from(passed).ok();
     let inputs = plan.settings.topics.inputs();
     let machine = Machine {
         cores: cores(),
@@ -168,7 +176,7 @@ async fn measure(
         commit_interval_ms: plan.commit_interval.as_millis(),
         kafka: plan.settings.kafka.bootstrap_servers.clone(),
     };
-    Ok(Report { progress, ..Report::new(plan.trips, machine, joined, passed) })
+    Ok(Report { progress, ..Report::new(plan.trips, machine, joined, limits) })
 }
 
 fn figures(samples: &[Sample], plan: &Plan, usage: Usage) -> Figures {

@@ -37,6 +37,13 @@ pub(super) struct Backlog {
     pub(super) keys: Keys,
 }
 
+/// When rows pass through: before they are joined, and after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    Before,
+    After,
+}
+
 /// The one rule of the joiner that the pass-through shares.
 #[derive(Deserialize)]
 #[serde(default)]
@@ -102,14 +109,24 @@ impl Plan {
             .collect()
     }
 
-    /// The consumer groups of the run: the joiner's and the pass-through's.
-    pub(super) fn groups(&self) -> [String; 2] {
-        [self.joiner.group_id.clone(), self.limit_group()]
+    /// The consumer groups of the run: the joiner's, the pass-through's and that of the joined rows' reader.
+    pub(super) fn groups(&self) -> [String; 4] {
+        let [before, after] = [Round::Before, Round::After].map(|round| self.limit_group(round));
+        [self.joiner.group_id.clone(), before, after, self.reader_group()]
     }
 
-    /// The pass-through's consumer group and transactional id.
-    pub(super) fn limit_group(&self) -> String {
-        format!("{}-limit", self.prefix)
+    /// The consumer group of who waits for joined rows.
+    pub(super) fn reader_group(&self) -> String {
+        format!("{}-reader", self.prefix)
+    }
+
+    /// The pass-through's consumer group and transactional id. It reads everything each time.
+    pub(super) fn limit_group(&self, round: Round) -> String {
+        let round = match round {
+            Round::Before => "before",
+            Round::After => "after",
+        };
+        format!("{}-limit-{round}", self.prefix)
     }
 }
 
@@ -127,7 +144,10 @@ mod tests {
         assert_eq!(topics.len(), 9);
         assert_eq!(topics.iter().collect::<BTreeSet<_>>().len(), 9, "{topics:?}");
         assert!(topics.iter().all(|name| name.starts_with("bench-1.")), "{topics:?}");
-        assert_eq!(plan.groups(), ["bench-1", "bench-1-limit"]);
+        let others =
+            ["limit-before", "limit-after", "reader"].map(|name| format!("bench-1-{name}"));
+        assert_eq!(plan.groups()[0], "bench-1");
+        assert_eq!(plan.groups()[1..], others);
         assert_eq!(plan.settings.joiner["transactional_id"], "bench-1");
         assert_eq!(plan.commit_interval, Duration::from_millis(100));
     }

@@ -23,9 +23,10 @@ pub struct Report {
     pub machine: Machine,
     /// The joiner, a process of its own.
     pub joiner: Figures,
-    /// The pass-through; absent if it was not asked for.
-    pub limit: Option<Figures>,
-    /// The joiner's steady rate as a part of the pass-through's.
+    /// The pass-through before the joiner and after it: a machine may be faster at one time than at another. Absent if it
+    /// was not asked for.
+    pub limits: Option<[Figures; 2]>,
+    /// The joiner's steady rate as a part of the mean of the pass-through's.
     pub ratio: Option<f64>,
     /// The joiner from the first trip to the last.
     #[serde(flatten)]
@@ -66,13 +67,19 @@ pub struct Figures {
 
 impl Report {
     /// A report of what was measured.
-    pub fn new(trips: u64, machine: Machine, joiner: Figures, limit: Option<Figures>) -> Self {
-        let ratio = limit
-            .and_then(|limit| limit.rates.steady)
-            .zip(joiner.rates.steady)
-            .map(|(limit, joiner)| joiner / limit);
+    pub fn new(
+        trips: u64,
+        machine: Machine,
+        joiner: Figures,
+        limits: Option<[Figures; 2]>,
+    ) -> Self {
+        let mean = limits.and_then(|limits| {
+            let [before, after] = limits.map(|limit| limit.rates.steady);
+            Some(f64::midpoint(before?, after?))
+        });
+        let ratio = joiner.rates.steady.zip(mean).map(|(joiner, limit)| joiner / limit);
         let progress = Progress::default();
-        Self { trips, machine, joiner, limit, ratio, progress }
+        Self { trips, machine, joiner, limits, ratio, progress }
     }
 
     /// A table, and under what circumstances it holds.
@@ -85,9 +92,12 @@ impl Report {
         );
         let units = ["trips/s", "trips/s", "s", "s", "peak MB", "s"];
         line(&mut text, "", units.map(str::to_owned));
+        if let Some([before, _]) = &self.limits {
+            line(&mut text, "pass-through", cells(before));
+        }
         line(&mut text, "joiner", cells(&self.joiner));
-        if let Some(limit) = &self.limit {
-            line(&mut text, "pass-through", cells(limit));
+        if let Some([_, after]) = &self.limits {
+            line(&mut text, "pass-through again", cells(after));
         }
         if let Some(ratio) = self.ratio {
             line(&mut text, "joiner / pass-through", [format!("{ratio:.2}")]);
@@ -145,7 +155,7 @@ pub(in crate::bench) mod tests {
         Figures { rates, usage }
     }
 
-    pub(in crate::bench) fn report(limit: Option<Figures>) -> Report {
+    pub(in crate::bench) fn report(limits: Option<[Figures; 2]>) -> Report {
         let machine = Machine {
             cores: 2,
             warmed_up: true,
@@ -157,13 +167,14 @@ pub(in crate::bench) mod tests {
             kafka: "localhost:9092".to_owned(),
         };
         let usage = Usage { peak_memory_bytes: Some(180_400_000), cpu_s: Some(4.2) };
-        Report::new(300_000, machine, figures(Some(150_000.0), usage), limit)
+        Report::new(300_000, machine, figures(Some(150_000.0), usage), limits)
     }
 
     #[test]
     fn the_table_is_aligned_and_says_what_was_not_measured() {
-        let limit = figures(Some(300_000.0), Usage { peak_memory_bytes: None, cpu_s: Some(2.0) });
-        insta::assert_snapshot!(report(Some(limit)).to_text());
+        let limits = [250_000.0, 350_000.0]
+            .map(|rate| figures(Some(rate), Usage { peak_memory_bytes: None, cpu_s: Some(2.0) }));
+        insta::assert_snapshot!(report(Some(limits)).to_text());
     }
 
     #[test]
@@ -173,6 +184,6 @@ pub(in crate::bench) mod tests {
         assert!(!alone.to_text().contains("pass-through"), "{}", alone.to_text());
         let mut alone = alone.to_json();
         assert_eq!(alone["joiner"]["steady"].take(), 150_000.0);
-        assert!(alone["limit"].is_null());
+        assert!(alone["limits"].is_null());
     }
 }
