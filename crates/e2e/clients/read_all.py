@@ -5,7 +5,7 @@ Prints one JSON object: by topic, how many rows were read and the first of them.
 import json
 import sys
 
-from confluent_kafka import Consumer, TopicPartition, OFFSET_BEGINNING
+from confluent_kafka import Consumer, KafkaError, TopicPartition, OFFSET_BEGINNING
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -26,10 +26,13 @@ def read(bootstrap, deserialize, topic):
         message = consumer.poll(10)
         if message is None:
             sys.exit(f"{topic}: nothing comes, and not the end either")
-        if message.error():
+        error = message.error()
+        if error is None:
+            rows.append(deserialize(message.value(), SerializationContext(topic, MessageField.VALUE)))
+        elif error.code() == KafkaError._PARTITION_EOF:
             ended.add(message.partition())
         else:
-            rows.append(deserialize(message.value(), SerializationContext(topic, MessageField.VALUE)))
+            sys.exit(f"{topic}: {error}")
     consumer.close()
     return rows
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 #[ignore = "needs Python's confluent-kafka: make test-python"]
 async fn every_avro_topic_is_read_with_nothing_but_the_registry_s_url() {
     let mut pipeline = Pipeline::new(&Stack::shared(), "python");
-    pipeline.joiner.window = Duration::from_secs(1);
+    pipeline.joiner.window = Duration::from_secs(10);
     pipeline.joiner.grace = Duration::ZERO;
     pipeline.joiner.idle = Duration::from_secs(1);
     let (api, url) = pipeline.start_api().await;

@@ -31,9 +31,12 @@ async fn every_trip_that_the_schedulers_ask_for_is_joined_once() {
     by_loop.verdict().unwrap();
     by_cron.verdict().unwrap();
     // A tick may be skipped on a machine that is busy; what was asked for must be there.
-    let [by_loop, by_cron] = [by_loop, by_cron].map(|report| report.counts.trips);
+    let [by_loop, by_cron] = [by_loop, by_cron].map(|report| report.counts);
+    assert!(by_cron.scheduled == 3 && by_cron.started >= 1, "{by_cron:?}");
+    assert_eq!(by_cron.trips.requested, 30 * by_cron.started);
+    let [by_loop, by_cron] = [by_loop, by_cron].map(|counts| counts.trips);
     assert_eq!(by_loop.confirmed, by_loop.requested);
-    assert_eq!((by_cron.confirmed, by_cron.requested), (90, 90));
+    assert_eq!(by_cron.confirmed, by_cron.requested);
 
     let report = pipeline.verify_all_decided(Duration::from_secs(60)).await;
     assert_eq!(report.verdict.joined, by_loop.confirmed + by_cron.confirmed);

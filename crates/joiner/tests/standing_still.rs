@@ -88,10 +88,10 @@ async fn a_partition_that_delivers_nothing_is_told_of_and_read_by_a_new_session(
 async fn quiet_partitions_and_their_markers_are_not_taken_for_silent() {
     // Three tasks, so that marks, and the markers of their transactions, go through the repartition topic all the time.
     let (_stack, mut rig) = scene([1, 3, 1]).await;
-    rig.config.joiner.stall_timeout = Duration::from_secs(6);
+    rig.config.joiner.stall_timeout = Duration::from_secs(12);
     let joiner = rig.start();
     joiner.ready().await;
-    let until = std::time::Instant::now() + Duration::from_secs(5);
+    let until = std::time::Instant::now() + Duration::from_secs(8);
     let mut trips = 0;
     while std::time::Instant::now() < until {
         write_trip(&rig, trips).await;

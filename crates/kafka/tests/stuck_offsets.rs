@@ -15,8 +15,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 const TOPIC: &str = "numbers";
-const TIMEOUT: Duration = Duration::from_secs(1);
-const DEADLINE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A consumer that is a member of its group.
 fn member(config: &KafkaConfig) -> BaseConsumer {

@@ -40,10 +40,14 @@ async fn a_sigterm_lets_requests_in_flight_finish_and_ends_well() {
     let output = ended(child).await;
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(stdout.contains("10 started = 10 succeeded + 0 failed + 0 cut off"), "{stdout}");
     let report: Report = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     report.counts.balance().unwrap();
-    assert_eq!((report.counts.succeeded, report.counts.cut_off), (10, 0));
+    // The answers may come before the signal, and let more requests start.
+    let started = report.counts.started;
+    assert!(started >= 10, "{stdout}");
+    let line = format!("{started} started = {started} succeeded + 0 failed + 0 cut off");
+    assert!(stdout.contains(&line), "{stdout}");
+    assert_eq!((report.counts.succeeded, report.counts.cut_off), (started, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ fn settings(url: &str) -> LoopSettings {
 async fn a_run_of_20_ticks_sends_20_requests() {
     let api = FakeApi::start(|_| OK);
     let mut settings = settings(&api.url);
+    // After a stall, all ticks that are overdue start at once.
+    settings.client.max_in_flight = 50;
     settings.scheduler_loop.count = Some(20);
     let report = within("the run", run(settings, Context::new("test"))).await.unwrap();
     report.counts.balance().unwrap();
@@ -141,6 +143,7 @@ async fn a_run_until_joined_succeeds_only_if_the_joiner_joins_all() {
 async fn a_joiner_that_starts_anew_in_mid_run_is_counted_before_and_after() {
     let api = FakeApi::start(|number| if number < 10 { OK } else { Reply::Held });
     let mut settings = settings(&api.url);
+    settings.client.max_in_flight = 50;
     settings.scheduler_loop.count = Some(20);
     settings.client.joiner_url = api.url.clone();
     settings.client.until_joined = Some(Duration::from_secs(20));

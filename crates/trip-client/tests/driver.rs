@@ -260,6 +260,8 @@ async fn requests_that_outlast_the_drain_are_cut_off_and_counted() {
     let run = Run { ticks: 4, drain: Duration::from_millis(50), ..Run::new(&api.url) };
     let stop = async {
         until("all requests came", || api.requests() == 4).await;
+        let succeeded = "tripstream_scheduler_requests_total{outcome=\"succeeded\"} 1";
+        until("one is answered", || ctx.metrics.encode().contains(succeeded)).await;
         ctx.shutdown.trigger();
     };
     let (report, ()) = tokio::join!(run.go(&ctx), stop);

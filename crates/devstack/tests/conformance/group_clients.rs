@@ -18,7 +18,7 @@ fn consumer(group: &str, topic: &str, settings: &[(&str, &str)]) -> BaseConsumer
         ("group.id", group),
         ("auto.offset.reset", "earliest"),
         ("enable.auto.commit", "false"),
-        ("session.timeout.ms", "6000"),
+        ("session.timeout.ms", "30000"),
         ("heartbeat.interval.ms", "500"),
     ]);
     for (key, value) in settings {
@@ -173,7 +173,8 @@ const VICTIM: &str = "TRIPSTREAM_TEST_VICTIM";
 fn victim() {
     let Ok(names) = std::env::var(VICTIM) else { return };
     let (group, topic) = names.split_once(' ').unwrap();
-    let consumer = consumer(group, topic, &[]);
+    // The shortest that Kafka allows: that long it is missed.
+    let consumer = consumer(group, topic, &[("session.timeout.ms", "6000")]);
     loop {
         consumer.poll(Duration::from_millis(100));
     }

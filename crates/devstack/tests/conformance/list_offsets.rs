@@ -1,6 +1,6 @@
 //! ListOffsets: the ends of a log, and times.
 
-use crate::rig::{topic, unique};
+use crate::rig::{topic, topic_with, unique};
 use crate::wire::batch::Batch;
 use crate::wire::{ResponseError, Wire};
 
@@ -8,6 +8,11 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 /// KIP-734.
 const MAX_TIMESTAMP: i64 = -3;
+
+/// A new topic that keeps records of any age: those here are of 1970.
+fn lasting_topic() -> String {
+    topic_with(1, &[("retention.ms", "-1")])
+}
 
 #[test]
 fn ends_of_a_log_are_its_first_and_next_offset() {
@@ -23,7 +28,7 @@ fn ends_of_a_log_are_its_first_and_next_offset() {
 
 #[test]
 fn offset_for_a_time_is_that_of_the_first_record_at_or_after_it() {
-    let topic = topic(1);
+    let topic = lasting_topic();
     let mut wire = Wire::connect();
     // Times go back within and between batches.
     wire.produce(&topic, 0, &Batch::at(&[1_000, 3_000, 2_000])).unwrap();
@@ -46,7 +51,7 @@ fn offset_for_a_time_is_that_of_the_first_record_at_or_after_it() {
 
 #[test]
 fn offset_for_a_time_is_not_before_the_log_starts() {
-    let topic = topic(1);
+    let topic = lasting_topic();
     let mut wire = Wire::connect();
     wire.produce(&topic, 0, &Batch::at(&[1_000, 2_000, 3_000])).unwrap();
     wire.delete_records(&topic, 0, 1).unwrap();
@@ -55,7 +60,7 @@ fn offset_for_a_time_is_not_before_the_log_starts() {
 
 #[test]
 fn offset_for_a_time_is_looked_for_behind_a_batch_that_is_partly_deleted() {
-    let topic = topic(1);
+    let topic = lasting_topic();
     let mut wire = Wire::connect();
     wire.produce(&topic, 0, &Batch::at(&[2_000, 1_000, 1_000])).unwrap();
     wire.produce(&topic, 0, &Batch::at(&[3_000])).unwrap();
@@ -65,7 +70,7 @@ fn offset_for_a_time_is_looked_for_behind_a_batch_that_is_partly_deleted() {
 
 #[test]
 fn offset_of_the_latest_time_is_that_of_the_first_record_with_it() {
-    let topic = topic(1);
+    let topic = lasting_topic();
     let mut wire = Wire::connect();
     assert_eq!(wire.list_offset(&topic, 0, MAX_TIMESTAMP, false), Ok((-1, -1)));
     wire.produce(&topic, 0, &Batch::at(&[1_000, 7_000, 2_000, 7_000])).unwrap();

@@ -10,6 +10,9 @@ use crate::wire::{Fetch, Producer, ResponseError, Wire, settled};
 /// No producer id and no epoch: what a producer sends that begins.
 const NONE: Producer = Producer { id: -1, epoch: -1 };
 
+/// A time-out that a test waits for, and longer than it takes to write a record.
+const SHORT_MS: i32 = 5_000;
+
 fn stale(producer: Producer) -> Producer {
     Producer { epoch: producer.epoch - 1, ..producer }
 }
@@ -159,7 +162,7 @@ fn end_of_a_transaction_can_be_asked_for_again_but_not_changed() {
 fn transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
     let (id, topic) = (transactional_id(), topic(1));
     let mut wire = Wire::connect();
-    let producer = wire.init_producer(Some(&id), 500, NONE).unwrap();
+    let producer = wire.init_producer(Some(&id), SHORT_MS, NONE).unwrap();
     wire.add_partition(&id, producer, &topic).unwrap();
     wire.produce_in(&id, &topic, Batch::of(&["late"]).by(producer, 0)).unwrap();
     let begin = Instant::now();
@@ -172,7 +175,7 @@ fn transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
     let aborted = wire.fetch(&topic, 0, 0, &Fetch::committed()).unwrap().aborted;
     assert_eq!(aborted, [(producer.id, 0)]);
     // Its producer, if it is alive, may go on with a new epoch (KIP-360).
-    let renewed = wire.init_producer(Some(&id), 500, producer).unwrap();
+    let renewed = wire.init_producer(Some(&id), SHORT_MS, producer).unwrap();
     assert!(renewed.epoch > producer.epoch);
 }
 
@@ -180,10 +183,10 @@ fn transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
 fn idle_producer_is_not_timed_out() {
     let (id, topic) = (transactional_id(), topic(1));
     let mut wire = Wire::connect();
-    let producer = wire.init_producer(Some(&id), 1, NONE).unwrap();
+    let producer = wire.init_producer(Some(&id), SHORT_MS, NONE).unwrap();
     // Another transaction of the same length runs out meanwhile, so the broker has looked.
     let other = transactional_id();
-    let hasty = wire.init_producer(Some(&other), 1, NONE).unwrap();
+    let hasty = wire.init_producer(Some(&other), SHORT_MS, NONE).unwrap();
     wire.add_partition(&other, hasty, &topic).unwrap();
     wire.produce_in(&other, &topic, Batch::of(&["late"]).by(hasty, 0)).unwrap();
     eventually("the other transaction is aborted", || {
