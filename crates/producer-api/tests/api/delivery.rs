@@ -6,17 +6,16 @@ use devstack::{ApiKey, DevStack, Fault, ResponseError};
 use producer_api::ProducerApiConfig;
 use serde_json::json;
 
-use crate::harness::{Api, DEADLINE, config_for, dev_stack};
+use crate::harness::{Api, DEADLINE, config_for, dev_stack, hasty};
 
 const TOPICS: [&str; 3] = ["hw.fake.trips", "hw.fake.drivers", "hw.fake.riders"];
 const IN_FLIGHT: &str = "tripstream_api_records_in_flight";
-/// Time for a delivery that does not run out in a test.
-const LONG: Duration = Duration::from_secs(60);
 
-/// An API that has delivered something: what goes wrong then, goes wrong with a request.
+/// An API that has delivered something to every partition: what goes wrong then, goes wrong with a request, and no record
+/// has to wait for the first one of its partition.
 async fn started(config: ProducerApiConfig) -> Api {
     let api = Api::ready(config).await;
-    assert_eq!(api.trips(1).await.status, 200);
+    assert_eq!(api.trips(100).await.status, 200);
     api
 }
 
@@ -40,7 +39,7 @@ async fn an_answer_waits_for_kafkas_acknowledgement() {
 #[tokio::test]
 async fn a_broker_that_is_gone_is_a_504_with_every_record_and_no_end() {
     let stack = dev_stack();
-    let api = started(config_for(&stack)).await;
+    let api = started(hasty(&stack)).await;
 
     stack.crash();
     let answer = api.trips(2).await;
@@ -70,9 +69,7 @@ async fn a_broker_that_crashes_with_a_request_under_way_costs_time_and_no_record
     let back_after = Duration::from_millis(100);
     for fault in [Fault::crash_before(back_after), Fault::crash_after(back_after)] {
         let stack = dev_stack();
-        let mut config = config_for(&stack);
-        config.producer.delivery_timeout = LONG;
-        let api = started(config).await;
+        let api = started(config_for(&stack)).await;
         stack.inject(fault.of(ApiKey::Produce));
         assert_eq!(api.trips(10).await.status, 200);
         assert_eq!(stack.clear_faults(), 0, "it has crashed");
@@ -110,7 +107,6 @@ async fn a_request_that_does_not_fit_is_a_503_and_produces_nothing() {
     let mut config = config_for(&stack);
     config.producer.max_trips_per_request = 100;
     config.producer.queue_records = 300;
-    config.producer.delivery_timeout = LONG;
     let api = started(config).await;
 
     hold_records(&stack);
@@ -129,7 +125,7 @@ async fn a_request_that_does_not_fit_is_a_503_and_produces_nothing() {
     assert_eq!(large.status, 200);
     assert_eq!(api.trips(100).await.status, 200, "the room is free again");
     let delivered = r#"tripstream_api_records_total{topic="hw.fake.trips",result="delivered"}"#;
-    assert_eq!(api.metric(delivered).await, Some(201.0));
+    assert_eq!(api.metric(delivered).await, Some(300.0));
     api.stop().await.unwrap();
 }
 
@@ -139,7 +135,6 @@ async fn a_client_that_goes_away_gives_its_room_back() {
     let mut config = config_for(&stack);
     config.producer.max_trips_per_request = 100;
     config.producer.queue_records = 300;
-    config.producer.delivery_timeout = LONG;
     let api = started(config).await;
     hold_records(&stack);
     tokio::select! {
@@ -155,9 +150,7 @@ async fn a_client_that_goes_away_gives_its_room_back() {
 #[tokio::test]
 async fn shutdown_finishes_the_requests_that_run_and_refuses_others() {
     let stack = dev_stack();
-    let mut config = config_for(&stack);
-    config.producer.delivery_timeout = LONG;
-    let api = started(config).await;
+    let api = started(config_for(&stack)).await;
     hold_records(&stack);
     let stopping = async {
         api.wait_for_metric(IN_FLIGHT, 30.0).await;
@@ -177,7 +170,6 @@ async fn shutdown_finishes_the_requests_that_run_and_refuses_others() {
 async fn records_left_undecided_at_the_deadline_are_a_failure() {
     let stack = dev_stack();
     let mut config = config_for(&stack);
-    config.producer.delivery_timeout = LONG;
     config.shutdown.timeout = Duration::from_secs(2);
     let api = started(config).await;
     stack.crash();

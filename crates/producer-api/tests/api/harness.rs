@@ -23,7 +23,7 @@ pub(crate) fn dev_stack() -> DevStack {
     DevStack::start(Options::default()).unwrap()
 }
 
-/// Settings for `stack`, with 1,000 trips a request and 1.5 s for a delivery.
+/// Settings for `stack`, with 1,000 trips a request and time for a delivery that does not run out in a test.
 pub(crate) fn config_for(stack: &DevStack) -> ProducerApiConfig {
     ProducerApiConfig {
         kafka: KafkaConfig {
@@ -33,11 +33,31 @@ pub(crate) fn config_for(stack: &DevStack) -> ProducerApiConfig {
         registry: RegistryConfig { url: stack.registry_url(), ..RegistryConfig::default() },
         producer: ProducerConfig {
             max_trips_per_request: 1_000,
-            delivery_timeout: Duration::from_millis(1_500),
+            delivery_timeout: DEADLINE,
             ..ProducerConfig::default()
         },
         ..ProducerApiConfig::default()
     }
+}
+
+/// The same with so little time for a delivery that a test can wait for its end.
+pub(crate) fn hasty(stack: &DevStack) -> ProducerApiConfig {
+    let mut config = config_for(stack);
+    config.producer.delivery_timeout = Duration::from_secs(3);
+    config
+}
+
+/// What is answered at last, if time may run out before anything is produced: it does on a machine that is slow just then.
+pub(crate) async fn in_time(ask: impl AsyncFn() -> Answer) -> Answer {
+    let asking = async {
+        loop {
+            let answer = ask().await;
+            if answer.status != 504 || answer.json()["produced"] != false {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, asking).await.expect("there is time enough once")
 }
 
 /// A producer API that runs until it is told to stop.

@@ -69,19 +69,23 @@ async fn a_registry_that_comes_later_is_found() {
 #[tokio::test]
 async fn ready_means_that_the_producer_has_its_id_and_a_record_leaves_at_once() {
     let stack = dev_stack();
-    stack.inject(Fault::hold().of(ApiKey::InitProducerId));
-    let api = Api::start(config_for(&stack));
-    let waiting = api.wait_for_reason("waiting for Kafka to give the producer its id").await;
-    assert_eq!(waiting.status, 503);
-    let answer = api.post("/api/generate-trip", &json!({})).await;
-    assert_eq!(answer.status, 503, "a request would only wait: {answer:?}");
-    stack.clear_faults();
-    api.wait_for("/health/ready", 200).await;
-    let asked = Instant::now();
-    assert_eq!(api.trips(1).await.status, 200);
-    // Without the id it takes librdkafka's half a second to a second.
-    assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());
-    api.stop().await.unwrap();
+    let mut took = Vec::new();
+    // Without the id it takes librdkafka half a second to a second each time, with it only while the machine is slow.
+    while took.iter().all(|took| *took >= Duration::from_millis(400)) {
+        assert!(took.len() < 5, "{took:?}");
+        stack.inject(Fault::hold().of(ApiKey::InitProducerId));
+        let api = Api::start(config_for(&stack));
+        let waiting = api.wait_for_reason("waiting for Kafka to give the producer its id").await;
+        assert_eq!(waiting.status, 503);
+        let answer = api.post("/api/generate-trip", &json!({})).await;
+        assert_eq!(answer.status, 503, "a request would only wait: {answer:?}");
+        stack.clear_faults();
+        api.wait_for("/health/ready", 200).await;
+        let asked = Instant::now();
+        assert_eq!(api.trips(1).await.status, 200);
+        took.push(asked.elapsed());
+        api.stop().await.unwrap();
+    }
 }
 
 #[tokio::test]

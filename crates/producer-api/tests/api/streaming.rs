@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use devstack::{ApiKey, DevStack, Fault, ResponseError};
+use devstack::{ApiKey, Fault, ResponseError};
 use models::records::CompleteTrip;
-use producer_api::ProducerApiConfig;
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -16,13 +15,6 @@ const LINES: &str = "application/x-ndjson";
 const ACCEPT: [(&str, &str); 1] = [("Accept", LINES)];
 const DELIVERED: &str = r#"tripstream_api_records_total{topic="hw.fake.trips",result="delivered"}"#;
 const IN_FLIGHT: &str = "tripstream_api_records_in_flight";
-
-/// Settings with which nothing runs out of time, however slow the machine is.
-fn patient(stack: &DevStack) -> ProducerApiConfig {
-    let mut config = config_for(stack);
-    config.producer.delivery_timeout = DEADLINE;
-    config
-}
 
 async fn streamed(api: &Api, number: u32) -> Response {
     api.send(TRIPS, &ACCEPT, &json!({ "number_of_trips": number })).await
@@ -51,7 +43,7 @@ async fn at_rest(api: &Api) -> f64 {
 #[tokio::test]
 async fn each_trip_is_a_line_and_lies_in_the_topics() {
     let stack = dev_stack();
-    let mut config = patient(&stack);
+    let mut config = config_for(&stack);
     config.producer.max_trips_streamed = 5_000;
     let api = Api::ready(config.clone()).await;
     let mut expected = BTreeMap::new();
@@ -73,7 +65,7 @@ async fn each_trip_is_a_line_and_lies_in_the_topics() {
 #[tokio::test]
 async fn lines_and_array_are_of_the_same_trips() {
     let stack = dev_stack();
-    let mut config = patient(&stack);
+    let mut config = config_for(&stack);
     config.producer.seed = Some(7);
     let mut seen = Vec::new();
     for as_lines in [true, false] {
@@ -93,7 +85,7 @@ async fn lines_and_array_are_of_the_same_trips() {
 #[tokio::test]
 async fn trouble_with_the_first_trips_has_its_status_and_later_trouble_is_the_last_line() {
     let stack = dev_stack();
-    let mut config = patient(&stack);
+    let mut config = config_for(&stack);
     config.producer.max_trips_streamed = 100_000;
     let api = Api::ready(config.clone()).await;
     assert_eq!(api.trips(1).await.status, 200);
@@ -130,7 +122,7 @@ async fn trouble_with_the_first_trips_has_its_status_and_later_trouble_is_the_la
 async fn no_more_trips_are_made_than_a_client_reads() {
     const ALL: u32 = 1_000_000;
     let stack = dev_stack();
-    let mut config = patient(&stack);
+    let mut config = config_for(&stack);
     config.producer.max_trips_streamed = ALL;
     let api = Api::ready(config).await;
     // A client that reads nothing: what fits into the sockets' buffers is made, and waits.
@@ -155,7 +147,7 @@ async fn no_more_trips_are_made_than_a_client_reads() {
 async fn clients_that_stop_reading_leave_the_room_to_others() {
     const STALLED: usize = 40;
     let stack = dev_stack();
-    let mut config = patient(&stack);
+    let mut config = config_for(&stack);
     config.producer.max_trips_per_request = 100;
     // Less than what one of them has begun.
     config.producer.queue_records = 3_000;
@@ -176,7 +168,7 @@ async fn clients_that_stop_reading_leave_the_room_to_others() {
 #[tokio::test]
 async fn shutdown_ends_a_stream_with_a_line_that_says_so() {
     let stack = dev_stack();
-    let api = Api::ready(patient(&stack)).await;
+    let api = Api::ready(config_for(&stack)).await;
     let response = streamed(&api, 10_000_000).await;
     api.ctx.shutdown.trigger();
     let text = response.text();

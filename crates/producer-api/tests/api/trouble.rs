@@ -50,8 +50,7 @@ fn written(config: &ProducerApiConfig) -> Vec<(usize, usize)> {
 #[tokio::test]
 async fn leaders_that_move_cost_time_and_no_record() {
     let stack = dev_stack();
-    let mut config = config_for(&stack);
-    config.producer.delivery_timeout = DEADLINE;
+    let config = config_for(&stack);
     let api = Api::ready(config.clone()).await;
     for _ in 0..3 {
         let moved = Fault::error(ResponseError::NotLeaderOrFollower);
@@ -72,7 +71,6 @@ async fn a_first_batch_that_is_refused_is_not_overtaken() {
     for _ in 0..3 {
         let stack = dev_stack();
         let mut config = config_for(&stack);
-        config.producer.delivery_timeout = DEADLINE;
         let each_alone = [("batch.num.messages", "1"), ("retry.backoff.ms", "10")];
         config.kafka.properties = each_alone.into_iter().collect();
         let api = Api::ready(config.clone()).await;
@@ -134,7 +132,8 @@ async fn delete(config: &ProducerApiConfig, topic: &str) {
 async fn a_topic_that_was_deleted_is_a_failure_that_names_it() {
     let stack =
         DevStack::start(Options { auto_create_topics: false, ..Options::default() }).unwrap();
-    let config = config_for(&stack);
+    let mut config = config_for(&stack);
+    config.producer.delivery_timeout = Duration::from_secs(5);
     let api = Api::ready(config.clone()).await;
     assert_eq!(api.trips(1).await.status, 200);
     delete(&config, TOPICS[1]).await;
