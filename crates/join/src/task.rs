@@ -176,8 +176,8 @@ impl<P: Payload> Task<P> {
         self.watermarks.restart_idle(now);
     }
 
-    /// One of the task's inputs is not read for now, as [`inputs_ahead`](Self::inputs_ahead) wishes: what lies
-    /// there unread must not be taken for silence. To be told all the time while that lasts.
+    /// One of the task's inputs is not read for now, because it is [ahead](Self::inputs_ahead) or waits for another one: what
+    /// lies there unread must not be taken for silence. To be told all the time while that lasts.
     ///
     /// The others' idle times are not touched: it may be for one of them to fall idle that this one waits.
     ///
