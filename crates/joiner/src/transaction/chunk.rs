@@ -191,4 +191,14 @@ mod tests {
         assert_eq!((outcome, passed), (Err("refused"), vec![0, 1]));
         assert!(chunk.is_empty());
     }
+
+    #[test]
+    fn a_large_record_leaves_no_room_behind() {
+        let mut chunk = Chunk::default();
+        let large = vec![0; 1_000_000];
+        chunk.push(Record { value: Some(&large), ..Record::default() });
+        assert_eq!(read(&mut chunk).len(), 1);
+        chunk.shrink_to(1_000);
+        assert!(chunk.bytes.capacity() < 2_000, "{}", chunk.bytes.capacity());
+    }
 }
