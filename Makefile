@@ -153,11 +153,12 @@ test-kafka: ## those that talk to Kafka, on an Apache Kafka and a registry of th
 	deploy/with-kafka cargo test $(or $(ARGS),--workspace $(addprefix --test ,$(KAFKA_TESTS)))
 
 .PHONY: test-python
-test-python: ## do Confluent's Python clients read our topics? (fetches them with pip)
+test-python: ## do Python's clients read our topics, and we .env as Python does? (fetches them with pip)
 	@test -x .run/python/bin/python || python3 -m venv .run/python
-	@.run/python/bin/pip install --quiet --disable-pip-version-check "confluent-kafka[avro,schemaregistry]>=2.6,<3"
+	@.run/python/bin/pip install --quiet --disable-pip-version-check "confluent-kafka[avro,schemaregistry]>=2.6,<3" "python-dotenv==1.2.*"
 	@cargo test --no-run --workspace
-	@TRIPSTREAM_TEST_PYTHON="$(CURDIR)/.run/python/bin/python" \
+	@export TRIPSTREAM_TEST_PYTHON="$(CURDIR)/.run/python/bin/python" && \
+	  cargo test --workspace --lib dotenv -- --ignored && \
 	  cargo test --workspace --test confluent_client -- --ignored
 
 .PHONY: test-clients

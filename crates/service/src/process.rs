@@ -38,7 +38,7 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let Loaded { settings, files } = match config::load::<S>(args, flags) {
+    let Loaded { settings, files, warnings } = match config::load::<S>(args, flags) {
         Ok(loaded) => loaded,
         Err(err) => return usage(name, &err),
     };
@@ -51,6 +51,9 @@ where
     let files: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
     let files = if files.is_empty() { "built-in defaults".to_owned() } else { files.join(", ") };
     tracing::debug!(%files, "configuration read");
+    for warning in warnings {
+        warn!("{warning}");
+    }
 
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,

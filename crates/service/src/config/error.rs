@@ -35,15 +35,6 @@ pub enum ConfigError {
         source: std::io::Error,
     },
 
-    /// A `.env` file has a line that is not `NAME=VALUE`.
-    #[error("{}{} is not NAME=VALUE: quote values that have spaces or #", .path.display(), line_number(*.line))]
-    EnvFile {
-        /// The file.
-        path: PathBuf,
-        /// The line's number, from 1, where it can be told.
-        line: Option<usize>,
-    },
-
     /// A TOML file can't be parsed.
     #[error("{}: {reason}", .path.display())]
     Parse {
@@ -95,10 +86,6 @@ pub enum ConfigError {
     /// The settings can't be shown as TOML.
     #[error("the configuration cannot be shown as TOML: {0}")]
     Render(#[source] toml::ser::Error),
-}
-
-fn line_number(line: Option<usize>) -> String {
-    line.map_or_else(|| ": a line".to_owned(), |line| format!(": line {line}"))
 }
 
 fn suggest(suggestion: Option<&str>) -> String {

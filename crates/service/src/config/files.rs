@@ -63,22 +63,8 @@ fn profiles(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The pairs of a `.env` file, in its own order.
-pub(super) fn read_env_file(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
-    let text = read(path)?;
-    dotenvy::from_read_iter(text.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|err| ConfigError::EnvFile { path: path.to_owned(), line: line_of(&err, &text) })
-}
-
 /// The text of a configuration file.
 pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
-}
-
-/// Where the parser stopped. Only the number is shown: a line of a `.env` may hold a password.
-fn line_of(err: &dotenvy::Error, text: &str) -> Option<usize> {
-    let dotenvy::Error::LineParse(rest, _) = err else { return None };
-    text.lines().position(|line| line.contains(rest.as_str())).map(|index| index + 1)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde_json::Value as Json;
 
-use super::course_names::course_key;
+use super::course_names::{Meaning, meaning};
 use super::keys::{KnownKeys, Lookup};
 use super::{ConfigError, Override, files};
 use crate::CommonArgs;
@@ -49,19 +49,33 @@ impl Layer {
         Ok(layer)
     }
 
-    /// From NAME=VALUE pairs: names with our prefix are checked; of the others only the course's count.
-    pub(super) fn from_variables(
-        variables: &[(String, String)],
+    /// From NAME=VALUE pairs: names with our prefix are checked; of the others the course's count, and those whose
+    /// meaning is as plain. What looks like a mistake is told in `warnings`.
+    pub(super) fn from_variables<'v>(
+        variables: impl Iterator<Item = (&'v str, &'v str)> + Clone,
         place: &str,
         known: &KnownKeys,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
-        // The course's names first, so that the precise form wins within a layer.
-        for (name, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
-            if let Some(key) = course_key(name)
-                && let Lookup::Known(path) = known.look_up(key, ".")
-            {
-                layer.insert(&path, text(value, &format!("{name} in {place}")));
+        let set = variables.clone().filter(|(_, value)| !value.is_empty());
+        let meant: Vec<_> = set.map(|(name, value)| (name, value, meaning(name))).collect();
+        // What counts more comes later: aliases, the course's names, the precise form.
+        for is_wanted in [
+            |meaning| matches!(meaning, Meaning::Alias(_)),
+            |meaning| matches!(meaning, Meaning::Course(_)),
+        ] {
+            for (name, value, meaning) in meant.iter().filter(|(.., meaning)| is_wanted(*meaning)) {
+                if let Meaning::Alias(key) | Meaning::Course(key) = meaning
+                    && let Lookup::Known(path) = known.look_up(key, ".")
+                {
+                    layer.insert(&path, text(value, &format!("{name} in {place}")));
+                }
+            }
+        }
+        for (name, _, meaning) in &meant {
+            if let Meaning::NearMiss(right) = meaning {
+                warnings.push(format!("{name} in {place} is not read; is {right} meant?"));
             }
         }
         for (name, value) in variables {

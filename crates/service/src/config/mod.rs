@@ -4,6 +4,7 @@
 //! an error that names the key and where it stands; it is never ignored.
 
 mod course_names;
+mod dotenv;
 mod error;
 mod files;
 mod keys;
@@ -15,6 +16,7 @@ use config::Config;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{CommonArgs, LogConfig, ShutdownConfig};
+use dotenv::EnvFile;
 pub use error::ConfigError;
 use files::Files;
 use keys::KnownKeys;
@@ -72,6 +74,8 @@ pub struct Loaded<S> {
     pub settings: S,
     /// The files that were read, lowest layer first.
     pub files: Vec<PathBuf>,
+    /// What is probably not as it was meant, but can be passed over. To be logged, once there is a log.
+    pub warnings: Vec<String>,
 }
 
 /// Reads all layers. `flags` are keys that a binary's own flags set; they count above `--set`.
@@ -99,21 +103,27 @@ fn load_with<S: Settings>(
     for path in &files.toml {
         layers.push(Layer::from_toml(path, &known)?);
     }
+    let mut warnings = Vec::new();
     if let Some(path) = &files.env {
-        layers.push(Layer::from_variables(
-            &files::read_env_file(path)?,
-            &path.display().to_string(),
-            &known,
-        )?);
+        let place = path.display().to_string();
+        let EnvFile { variables, unreadable } = dotenv::parse(&files::read(path)?, environment);
+        warnings.extend(unreadable.iter().map(|line| {
+            format!(
+                "{place}: the statement that begins in line {line} can't be read; it is passed over"
+            )
+        }));
+        let pairs = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        layers.push(Layer::from_variables(pairs, &place, &known, &mut warnings)?);
     }
-    layers.push(Layer::from_variables(environment, "the environment", &known)?);
+    let pairs = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    layers.push(Layer::from_variables(pairs, "the environment", &known, &mut warnings)?);
     layers.push(Layer::from_flags(args, flags, &known)?);
 
     let settings: S = merge(&layers)
         .and_then(Config::try_deserialize)
         .map_err(|err| ConfigError::Value { place: place(&err, &layers), source: Box::new(err) })?;
     settings.validate()?;
-    Ok(Loaded { settings, files: files.toml.into_iter().chain(files.env).collect() })
+    Ok(Loaded { settings, files: files.toml.into_iter().chain(files.env).collect(), warnings })
 }
 
 fn merge(layers: &[Layer]) -> Result<Config, config::ConfigError> {

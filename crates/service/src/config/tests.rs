@@ -231,11 +231,49 @@ fn missing_files_are_said_by_name() {
 }
 
 #[test]
-fn a_broken_env_line_is_named_without_its_value() {
-    let project = Project::new("").with(".env", "A=1\nSASL_PASSWORD=hunter two\n");
-    let error = project.load(&[]).unwrap_err();
-    let expected = "PROJECT/.env: line 2 is not NAME=VALUE: quote values that have spaces or #";
-    assert_eq!(error, expected);
+fn a_line_of_the_env_file_that_can_t_be_read_is_a_warning_without_its_value() {
+    let text = "APP_NAME=My App\nSASL_PASSWORD='hunter2\nBOOTSTRAP_SERVERS=a:9092, b:9092\n";
+    let project = Project::new("").with(".env", text);
+    let loaded = load_with::<Sample>(&project.args(), &[], &[]).unwrap();
+    assert_eq!(loaded.settings.kafka.bootstrap_servers, "a:9092, b:9092");
+    let env = project.path().join(".env").display().to_string();
+    let expected =
+        format!("{env}: the statement that begins in line 2 can't be read; it is passed over");
+    assert_eq!(loaded.warnings, [expected]);
+}
+
+#[test]
+fn the_environment_counts_above_the_env_file_in_its_expansions_too() {
+    let project = Project::new("")
+        .with(".env", "KAFKA_HOST=file\nBOOTSTRAP_SERVERS=${KAFKA_HOST:-none}:9092\n");
+    let servers = |environment| project.load(environment).unwrap().kafka.bootstrap_servers;
+    assert_eq!(servers(&[]), "file:9092");
+    assert_eq!(servers(&[("KAFKA_HOST", "outside")]), "outside:9092");
+}
+
+#[test]
+fn names_that_are_nearly_the_course_s_count_or_are_told() {
+    let project = Project::new("").with(
+        ".env",
+        "KAFKA_BOOTSTRAP_SERVERS=alias:9092\nTOPIC_RIDERS=mine\nSASL_PASWORD=hunter2\nAPP_NAME=x\n",
+    );
+    let load = |environment: &[(&str, &str)]| {
+        let environment: Vec<_> =
+            environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let loaded = load_with::<Sample>(&project.args(), &[], &environment).unwrap();
+        (loaded.settings.kafka.bootstrap_servers, loaded.warnings)
+    };
+    let (servers, warnings) = load(&[("SASL_USER", "me"), ("KAFKA_HEAP_OPTS", "-Xmx1g")]);
+    assert_eq!(servers, "alias:9092");
+    let env = project.path().join(".env").display().to_string();
+    let expected = [
+        format!("SASL_PASWORD in {env} is not read; is SASL_PASSWORD meant?"),
+        format!("TOPIC_RIDERS in {env} is not read; is TOPICS_RIDERS meant?"),
+        "SASL_USER in the environment is not read; is SASL_USERNAME meant?".to_owned(),
+    ];
+    assert_eq!(warnings, expected);
+    let both = [("bootstrap.servers", "course:9092"), ("KAFKA_BOOTSTRAP_SERVERS", "outside:9092")];
+    assert_eq!(load(&both).0, "course:9092", "a name of the course counts above an alias");
 }
 
 #[test]
