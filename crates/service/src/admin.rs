@@ -2,19 +2,38 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use actix_web::web::{Data, ServiceConfig, get};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::http::header::{ALLOW, Accept, VARY};
+use actix_web::web::{Data, Header, ServiceConfig, get, head, resource, to};
+use actix_web::{App, Handler, HttpResponse, HttpServer, Resource};
 use serde_json::json;
 
-use crate::Context;
+use crate::{Context, text_format};
 
 /// Mounts the three routes into an application that a service has anyway.
 pub fn configure(routes: &mut ServiceConfig, ctx: Context) {
     routes
         .app_data(Data::new(ctx))
-        .route("/health/live", get().to(live))
-        .route("/health/ready", get().to(ready))
-        .route("/metrics", get().to(metrics));
+        .service(readable("/health/live", live))
+        .service(readable("/health/ready", ready))
+        .service(readable("/metrics", metrics));
+}
+
+/// A path that can only be read: by GET, and by HEAD, whose answer has no body (RFC 9110, 9.3.2).
+fn readable<H, Args>(path: &str, handler: H) -> Resource
+where
+    H: Handler<Args, Output = HttpResponse>,
+    Args: actix_web::FromRequest + 'static,
+{
+    resource(path)
+        .route(get().to(handler.clone()))
+        .route(head().to(handler))
+        .default_service(to(method_not_allowed))
+}
+
+async fn method_not_allowed() -> HttpResponse {
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, "GET, HEAD"))
+        .json(json!({ "detail": "Method Not Allowed" }))
 }
 
 /// Takes the address at once, so that a port in use is found before anything else starts. Port 0 takes a free one.
@@ -72,8 +91,18 @@ async fn ready(ctx: Data<Context>) -> HttpResponse {
     response.json(json!({ "status": status, "checks": checks }))
 }
 
-async fn metrics(ctx: Data<Context>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(ctx.metrics.encode())
+/// In the format that the scraper asks for.
+async fn metrics(ctx: Data<Context>, accept: Option<Header<Accept>>) -> HttpResponse {
+    let accepted = accept.map(|accept| accept.ranked()).unwrap_or_default();
+    let accepted = accepted.iter().map(|accepted| {
+        let version = accepted.get_param("version");
+        (accepted.essence_str(), version.map(|version| version.as_str()))
+    });
+    let open_metrics = ctx.metrics.encode();
+    let (content_type, body) = if text_format::prefers_open_metrics(accepted) {
+        (text_format::OPEN_METRICS, open_metrics)
+    } else {
+        (text_format::TEXT, text_format::from_open_metrics(&open_metrics))
+    };
+    HttpResponse::Ok().content_type(content_type).insert_header((VARY, "Accept")).body(body)
 }

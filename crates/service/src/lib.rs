@@ -40,6 +40,7 @@ mod metrics;
 mod process;
 mod shutdown;
 pub mod status;
+mod text_format;
 
 pub use args::CommonArgs;
 pub use causes::with_causes;
