@@ -102,28 +102,28 @@ ifeq ($(QUICK),)
 compare-schedulers: BUILD = release
 endif
 compare-schedulers: ## what do the schedulers differ in? writes target/compare/report.html (QUICK=1 for half a minute)
-	@$(build) && exec "$(bin_dir)/tripctl" --config-dir "$(CONFIG)" --log-format text \
+	@$(build) && exec "$(bin_dir)/lab" --config-dir "$(CONFIG)" --log-format text \
 	  compare --report "$(CURDIR)/target/compare/report.md" $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench
 bench: BUILD = release
 bench: ## how fast are the API and the joiner here? (ARGS="--json FILE")
-	@$(call run,tripctl,bench all)
+	@$(call run,lab,bench all)
 
 .PHONY: bench-producer
 bench-producer: BUILD = release
 bench-producer: ## how fast is the API here? (ARGS="--seconds 20 --json FILE")
-	@$(call run,tripctl,bench producer)
+	@$(call run,lab,bench producer)
 
 .PHONY: bench-latency
 bench-latency: BUILD = release
 bench-latency: ## how long does a complete trip wait until it can be read as joined? (ARGS="--rate 2000 --json FILE")
-	@$(call run,tripctl,bench latency)
+	@$(call run,lab,bench latency)
 
 .PHONY: bench-joiner
 bench-joiner: BUILD = release
 bench-joiner: ## how fast is the joiner here? (ARGS="--trips 1000000 --json FILE")
-	@$(call run,tripctl,bench joiner)
+	@$(call run,lab,bench joiner)
 
 .PHONY: bench-devstack
 bench-devstack: ## how fast is the dev stack here, beside Apache Kafka?

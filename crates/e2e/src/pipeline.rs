@@ -10,9 +10,9 @@ use models::topics::{Topic, Topics};
 use producer_api::ProducerApiConfig;
 use service::{Context, Shutdown};
 use tokio::task::JoinHandle;
-use tripctl::settings::JoinerView;
-use tripctl::verify::{self, Report};
 use uuid::Uuid;
+use verify::Report;
+use verify::settings::JoinerView;
 
 use crate::stack::Stack;
 use crate::wait::eventually;

@@ -6,7 +6,7 @@ use kafka::topics::{Description, TopicError, Wanted};
 use models::topics::Topic;
 
 use crate::names::{self, UnknownTopic};
-use crate::settings::{JoinerView, Settings};
+use verify::settings::{JoinerView, Settings};
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,8 @@ use kafka::headers::{ERROR_TOPIC, REASON};
 use models::Side;
 use models::records::{JoinedStream, UnmatchedTrip};
 use service::Shutdown;
-use tripctl::settings::JoinerView;
-use tripctl::verify::{self, Fate};
+use verify::Fate;
+use verify::settings::JoinerView;
 
 use crate::harness::{Rig, Row};
 use crate::plan::{Incomplete, Plan};

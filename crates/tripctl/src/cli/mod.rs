@@ -1,18 +1,15 @@
 //! The command line.
 
-mod bench;
-
-use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::io;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use service::{CommonArgs, Context};
+use service::{CommonArgs, Context, print};
 
-use crate::settings::Settings;
-use crate::{NAME, compare, demo, names, tail, topics, verify};
-use bench::BenchArgs;
+use verify::settings::Settings;
+
+use crate::{NAME, demo, names, tail, topics};
 
 /// Looks at the streams of the pipeline, and checks the joiner's work.
 ///
@@ -24,9 +21,7 @@ Examples:
   tripctl tail joined --follow           joined rows as they come
   tripctl verify                         has every row exactly one fate?
   tripctl topics describe                partitions and offsets
-  tripctl bench all                      how fast are the API and the joiner here?
   tripctl demo --seconds 20              all services for a while, and is every trip accounted for?
-  tripctl compare                        what the schedulers differ in, as a report with plots
   tripctl --profile cloud tail rejects   on another cluster")]
 pub struct Cli {
     #[command(subcommand)]
@@ -44,12 +39,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Create, describe or delete the topics
     Topics(TopicsArgs),
-    /// Measure how fast a service is
-    Bench(BenchArgs),
     /// Run the whole pipeline in this terminal, and check at the end what became of every trip
     Demo(DemoArgs),
-    /// Run the schedulers under the same load and the same misfortunes, and write what they differ in
-    Compare(CompareArgs),
 }
 
 #[derive(Debug, Args)]
@@ -157,26 +148,6 @@ struct DemoArgs {
     on_configured_kafka: bool,
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Starts the programs that lie beside this one as child processes on free ports, with a dev stack of their own: the API, and
-against it scheduler-cron, scheduler-loop and scheduler-loop --closed-loop, each asking for 30 trips a second, while the API
-answers, is slow, fails, is restarted, or is overloaded. Status 0 means that every run's counts add up. Nothing is left
-running; only the logs are kept if something was wrong.
-
-Examples:
-  make compare-schedulers           builds all programs for speed first
-  QUICK=1 make compare-schedulers   the short one
-  tripctl compare --quick --report target/compare/report.md")]
-struct CompareArgs {
-    /// Short scenarios: enough to see that all works, too short for percentiles
-    #[arg(long)]
-    quick: bool,
-    /// Where the report goes, as Markdown; as a page it goes beside it, with the ending .html
-    #[arg(long, value_name = "FILE.md", default_value = "target/compare/report.md")]
-    report: PathBuf,
-}
-
 impl Cli {
     /// Reads the command line; ends the process with a message if it can't be used. The options of all services may
     /// stand before or behind the command.
@@ -200,9 +171,7 @@ impl Cli {
             Command::Tail(args) => run_tail(args, &settings, &context).await,
             Command::Verify(args) => run_verify(args, &settings, &context).await,
             Command::Topics(args) => run_topics(args.action, &settings).await,
-            Command::Bench(args) => args.run(&common, &settings, &context).await,
             Command::Demo(args) => run_demo(args, &common, &settings, &context).await,
-            Command::Compare(args) => run_compare(args, &common, &settings, &context).await,
         }
     }
 }
@@ -224,9 +193,9 @@ async fn run_verify(
     config.joiner.window = args.window.unwrap_or(config.joiner.window);
     let report = verify::run(&config, &context.shutdown).await?;
     if args.json {
-        show(&format!("{:#}\n", report.to_json(args.limit)))?;
+        print(&format!("{:#}\n", report.to_json(args.limit)))?;
     } else {
-        show(&report.to_text(args.limit, SystemTime::now()))?;
+        print(&report.to_text(args.limit, SystemTime::now()))?;
     }
     if !report.is_clean() {
         bail!("the joiner's outputs are not what they should be: {}", report.summary());
@@ -243,7 +212,7 @@ async fn run_topics(action: Option<TopicsAction>, settings: &Settings) -> anyhow
             topics::delete(settings, &joiner, &topics, yes).await
         }
     }?;
-    show(&text)
+    Ok(print(&text)?)
 }
 
 async fn run_demo(
@@ -260,36 +229,6 @@ async fn run_demo(
         bail!("not every trip is accounted for: {}", summary.shortcomings().join("; "));
     }
     Ok(())
-}
-
-async fn run_compare(
-    args: CompareArgs,
-    common: &CommonArgs,
-    settings: &Settings,
-    context: &Context,
-) -> anyhow::Result<()> {
-    let CompareArgs { quick, report: path } = args;
-    if path.extension() != Some("md".as_ref()) {
-        bail!("--report {}: the name must end in .md, as in report.md", path.display());
-    }
-    let options = compare::Options { quick, report: path };
-    let report = compare::run(settings, common, &options, &context.shutdown).await?;
-    let page = options.report.with_extension("html");
-    let places = format!("The report: {} and {}\n", options.report.display(), page.display());
-    show(&format!("{}{places}", report.summary()))?;
-    if !report.is_consistent() {
-        bail!("the counts don't add up: {}", report.inconsistencies().join("; "));
-    }
-    Ok(())
-}
-
-/// Writes to stdout; a reader that has gone away is no fault.
-fn show(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("writing to stdout"),
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::io;
 
 use service::ConfigError;
 
-use crate::process::ProcessError;
-use crate::verify::VerifyError;
+use fleet::ProcessError;
+use verify::VerifyError;
 
 /// What can go wrong in a demo before the trips can be judged.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::metrics::{Exposition, Histogram};
+use fleet::metrics::{Exposition, Histogram};
 
 /// Rates and latencies are of this last time: two firings of `scheduler-cron`, with its defaults.
 const SPAN: Duration = Duration::from_secs(6);

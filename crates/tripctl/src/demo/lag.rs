@@ -13,8 +13,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch::Sender;
 use tracing::debug;
 
-use crate::consume::{self, ConsumeError};
-use crate::settings::Settings;
+use verify::consume::{self, ConsumeError};
+use verify::settings::Settings;
 
 const EACH: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,15 +1,15 @@
 //! `tripctl demo`: the whole pipeline in one terminal, looked at while it runs and checked when it is over.
 //!
-//! The services are child processes (`fleet`), told by `plan` where they listen and which Kafka they talk to. While
+//! The services are child processes (`services`), told by `plan` where they listen and which Kafka they talk to. While
 //! they run, `watch` reads their metrics into `figures`, which `view` lays out and `screen` keeps in place. At the end
 //! the schedulers stop first, the joiner gets time to decide what is left, `verify` judges, and `summary` tells.
 
 mod error;
 mod figures;
-mod fleet;
 mod lag;
 mod plan;
 mod screen;
+mod services;
 mod summary;
 mod view;
 mod watch;
@@ -22,13 +22,13 @@ use tracing::debug;
 pub use error::DemoError;
 pub use summary::Summary;
 
-use crate::metrics::Scraper;
-use crate::process::devstack::{self, Addresses};
-use crate::settings::Settings;
-use crate::verify;
-use fleet::Fleet;
+use fleet::devstack::{self, Addresses};
+use fleet::metrics::Scraper;
+use verify::settings::Settings;
+
 use plan::{Plan, Role};
 use screen::Screen;
+use services::Fleet;
 
 /// How long the joiner may take to decide what is left. With the rules of a demo on the dev stack a trip that stays
 /// incomplete is decided after 12 s.

@@ -7,9 +7,9 @@ use std::process::Command;
 use service::CommonArgs;
 
 use super::DemoError;
-use crate::process::devstack::{self, Addresses};
-use crate::process::{ProcessError, binary, environment, free_addresses};
-use crate::settings::Settings;
+use fleet::devstack::{self, Addresses};
+use fleet::{ProcessError, binary, environment, free_addresses};
+use verify::settings::Settings;
 
 /// A program of the demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use models::Side;
 
 use super::plan::Role;
-use crate::process::ProcessError;
-use crate::verify::Report;
+use fleet::ProcessError;
+use verify::Report;
 
 /// How many of the things that are wrong are told.
 const OFFENCES: usize = 20;

@@ -8,12 +8,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::DemoError;
 use super::figures::{History, Readings};
-use super::fleet::Fleet;
 use super::lag;
 use super::plan::{Plan, Role};
 use super::screen::Screen;
+use super::services::Fleet;
 use super::view;
-use crate::metrics::{Exposition, Scraper};
+use fleet::metrics::{Exposition, Scraper};
 
 /// How often the services are asked.
 const EACH: Duration = Duration::from_millis(500);

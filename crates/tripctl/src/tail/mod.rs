@@ -18,10 +18,10 @@ use tokio::runtime::Handle;
 
 pub use from::{From, NotAStart};
 
-use crate::consume::{self, ConsumeError, Next, REQUEST_TIMEOUT, Range};
-use crate::decode::{ValueError, Values};
 use crate::names::{self, UnknownTopic};
-use crate::settings::Settings;
+use verify::consume::{self, ConsumeError, Next, REQUEST_TIMEOUT, Range};
+use verify::decode::{ValueError, Values};
+use verify::settings::Settings;
 
 /// What is shown.
 #[derive(Debug, Clone)]

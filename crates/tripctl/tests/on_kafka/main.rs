@@ -12,7 +12,7 @@ use rig::{PARTITIONS, Rig, Shared};
 use service::Shutdown;
 use tripctl::tail::{self, From};
 use tripctl::topics::{self, TopicsError};
-use tripctl::verify::{Fate, Kind};
+use verify::{Fate, Kind};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -20,9 +20,9 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 use service::Shutdown;
-use tripctl::settings::Settings;
-use tripctl::verify::{self, Report};
 use tripctl::{tail, topics};
+use verify::settings::Settings;
+use verify::{self, Report};
 
 pub(crate) const PARTITIONS: Partition = 2;
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,135 @@
+//! `lab bench producer`: how fast the API answers, and the raw limit beside it: librdkafka writing the same records
+//! without HTTP.
+//!
+//! A run has topics of its own (`plan`), starts the API as a process (`api`) and asks it for trips (`load`, over
+//! `connection`), looks whether Kafka holds what was answered, and writes the same rows itself (`limit`).
+
+mod answer;
+mod api;
+mod connection;
+mod limit;
+mod load;
+mod plan;
+pub(super) mod report;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka::topics::{PartitionCounts, Wanted, describe, ensure};
+use service::{CommonArgs, Shutdown};
+use tracing::info;
+
+pub use load::Load;
+pub use report::{Figures, Limit, Machine, Report};
+
+use super::rows::register;
+use super::{BenchError, blocking, cores, delete_topics, unique_prefix};
+use api::Api;
+use fleet::binary;
+use plan::Plan;
+use verify::settings::Settings;
+
+/// What to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How long each load, and the limit, is measured.
+    pub duration: Duration,
+    /// What a large request asks for. At least 1.
+    pub trips_per_request: u32,
+    /// How many clients make large requests at once. At least 1.
+    pub connections: u32,
+    /// Whether the raw limit is measured, too.
+    pub limit: bool,
+}
+
+impl Options {
+    /// From small to large, so that the peak of memory after each is its own.
+    fn loads(self) -> [Load; 3] {
+        let large = Load { trips: self.trips_per_request, connections: self.connections };
+        [Load { trips: 1, connections: 1 }, Load { trips: 1, connections: 32 }, large]
+    }
+}
+
+/// Measures the API that lies beside this program. `common` says where the configuration was read from, so that the API
+/// reads it there, too.
+///
+/// Whatever happens, the topics of the run are deleted before it returns; a second signal prevents that.
+///
+/// # Errors
+///
+/// [`BenchError`]; an answer that is not what was asked for is one, and so is a row that was answered for and is not in
+/// Kafka.
+pub async fn run(
+    settings: &Settings,
+    common: &CommonArgs,
+    options: Options,
+    shutdown: &Shutdown,
+) -> Result<Report, BenchError> {
+    let binary = binary("producer-api")?;
+    let plan = Arc::new(Plan::new(settings, unique_prefix()));
+    let outcome = measure(&plan, &binary, common, options, shutdown).await;
+    delete_topics(&plan.settings, &plan.prefix, &plan.all_topics()).await;
+    outcome
+}
+
+async fn measure(
+    plan: &Arc<Plan>,
+    binary: &Path,
+    common: &CommonArgs,
+    options: Options,
+    shutdown: &Shutdown,
+) -> Result<Report, BenchError> {
+    let names = plan.all_topics();
+    let wanted: Vec<Wanted<'_>> = plan.topics().map(Wanted::from).collect();
+    let counts = ensure(&plan.settings.kafka, &wanted).await?;
+    info!(topics = format!("{}.*", plan.prefix), "starting the API");
+    let mut api = Api::start(binary, plan, common)?;
+    api.ready(shutdown).await?;
+    let mut answered = 0;
+    let mut loads = Vec::new();
+    for load in options.loads() {
+        info!("measuring {load}");
+        let (address, process) = (api.address(), api.process_id());
+        let measured = blocking(shutdown, move |shutdown| {
+            load::run(load, address, process, options.duration, shutdown)
+        });
+        let measured = measured.await?;
+        answered += measured.answered_trips;
+        loads.push(measured.figures);
+    }
+    api.stop().await?;
+    ensure_written(plan, &names[..3], answered).await?;
+
+    let mut limit = None;
+    if options.limit {
+        info!("measuring the raw limit");
+        let ids = register(&plan.settings).await?;
+        let (plan, counts) = (Arc::clone(plan), counts.clone());
+        let measured = blocking(shutdown, move |shutdown| {
+            limit::run(&plan, ids, &counts, options.duration, shutdown)
+        });
+        limit = Some(measured.await?);
+    }
+    Ok(Report::new(loads, limit, machine(plan, &counts)))
+}
+
+fn machine(plan: &Plan, counts: &PartitionCounts) -> Machine {
+    Machine {
+        cores: cores(),
+        optimized: !cfg!(debug_assertions),
+        partitions: plan.settings.topics.inputs().map(|topic| counts[&topic.name]),
+        kafka: plan.settings.kafka.bootstrap_servers.clone(),
+    }
+}
+
+/// Kafka must hold one row of each of the `trips` answered in each of `topics`, and nothing else.
+async fn ensure_written(plan: &Plan, topics: &[&str], trips: u64) -> Result<(), BenchError> {
+    for topic in describe(&plan.settings.kafka, topics).await? {
+        let rows = topic.partitions.iter().map(|partition| partition.high - partition.low).sum();
+        if u64::try_from(rows) != Ok(trips) {
+            return Err(BenchError::Count { topic: topic.name, rows, trips });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `lab compare`: the schedulers under the same load and the same misfortunes, in figures, plots and words.
+//!
+//! `scenario` says what happens, `stage` starts the API on a dev stack, `run` lets the schedulers loose on it, each
+//! through a `proxy` that makes the API slow, broken or absent. `checks` asks whether all counts agree, `figures` and
+//! `analysis` say what they show, `report` makes a `document` with `plot`s of it.
+
+mod analysis;
+mod checks;
+mod document;
+mod error;
+mod figures;
+mod plot;
+mod proxy;
+mod report;
+mod run;
+#[cfg(test)]
+mod samples;
+mod scenario;
+mod stage;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use service::{CommonArgs, Shutdown};
+use tracing::info;
+
+pub use error::CompareError;
+pub use report::Report;
+
+use document::Block;
+use stage::Stage;
+use verify::settings::Settings;
+
+/// How to compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the scenarios are short: enough to see that all works.
+    pub quick: bool,
+    /// Where the report goes, as Markdown. The page is beside it with the ending `html`, the plots in a directory of
+    /// its name without ending.
+    pub report: PathBuf,
+}
+
+/// Runs all scenarios with the programs that lie beside this one, and writes the report. `common` says where the
+/// configuration was read from, so that they read it there, too.
+///
+/// Whatever happens, none of them runs any more when this returns or is dropped. Their logs are kept unless all was
+/// well.
+///
+/// # Errors
+///
+/// [`CompareError`] if there is no report. Counts that don't add up are in the report.
+pub async fn run(
+    settings: &Settings,
+    common: &CommonArgs,
+    options: &Options,
+    shutdown: &Shutdown,
+) -> Result<Report, CompareError> {
+    // Before minutes of measuring, not after.
+    prepare(&options.report)?;
+    let dir = tempfile::Builder::new().prefix("tripstream-compare-").tempdir();
+    let dir = dir.map_err(CompareError::system("making a directory for logs and data"))?;
+    let outcome = conduct(settings, common, options, dir.path(), shutdown).await;
+    match &outcome {
+        Ok(report) if report.is_consistent() => {}
+        Err(CompareError::Interrupted) => {}
+        _ => info!(logs = %dir.keep().display(), "the logs are kept"),
+    }
+    let report = outcome?;
+    write(&options.report, &report.blocks())?;
+    Ok(report)
+}
+
+async fn conduct(
+    settings: &Settings,
+    common: &CommonArgs,
+    options: &Options,
+    dir: &Path,
+    shutdown: &Shutdown,
+) -> Result<Report, CompareError> {
+    let mut stage = Stage::set(settings, common, dir, shutdown).await?;
+    let mut outcomes = Vec::new();
+    for scenario in scenario::all(options.quick) {
+        info!(scenario = scenario.slug, "{}", scenario.story);
+        outcomes.push(run::run(scenario, &mut stage, dir, shutdown).await?);
+    }
+    stage.strike().await?;
+    let made_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    Ok(Report::new(outcomes, options.quick, made_at))
+}
+
+fn plots_of(report: &Path) -> PathBuf {
+    report.with_extension("")
+}
+
+fn prepare(report: &Path) -> Result<(), CompareError> {
+    let plots = plots_of(report);
+    fs::create_dir_all(&plots).map_err(CompareError::write(&plots))
+}
+
+fn write(report: &Path, blocks: &[Block]) -> Result<(), CompareError> {
+    let save = |path: &Path, text: &str| fs::write(path, text).map_err(CompareError::write(path));
+    let plots = plots_of(report);
+    for block in blocks {
+        if let Block::Figures(figures) = block {
+            figures.iter().try_for_each(|figure| save(&plots.join(&figure.file), &figure.svg))?;
+        }
+    }
+    let beside = plots.file_name().unwrap_or_default().to_string_lossy();
+    save(report, &document::markdown(blocks, &beside))?;
+    save(&report.with_extension("html"), &document::html(report::TITLE, blocks))
+}
