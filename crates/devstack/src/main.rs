@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Parser;
 use devstack::{DevStack, Options};
 use serde::{Deserialize, Serialize};
-use service::{CommonArgs, Context, LogConfig, Settings, ShutdownConfig};
-use tracing::{info, warn};
+use service::{CommonArgs, Context, LogConfig, PortsFile, Settings, ShutdownConfig};
+use tracing::info;
 
 /// A single-node Kafka broker and a schema registry for development and tests, in one process.
 ///
@@ -42,10 +42,6 @@ struct Args {
     /// Partitions of topics whose creator doesn't say how many
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=10_000))]
     partitions: i32,
-
-    /// Once it listens, write its addresses to this file, as one line of JSON
-    #[arg(long, value_name = "FILE")]
-    ports_file: Option<PathBuf>,
 
     /// Listen on an address that other machines reach: anyone there can read and change everything
     #[arg(long)]
@@ -109,24 +105,18 @@ async fn run(args: Args, context: Context) -> anyhow::Result<()> {
     info!(
         "dev stack, for development and tests only: Kafka on {kafka}, registry on {registry}, data {data}"
     );
-    if let Some(path) = &args.ports_file {
-        let ports = serde_json::to_string(&Ports { kafka, registry })?;
-        // Whole or not at all: somebody waits for it.
-        let unfinished = path.with_extension("unfinished");
-        std::fs::write(&unfinished, format!("{ports}\n"))
-            .and_then(|()| std::fs::rename(&unfinished, path))
-            .with_context(|| format!("writing {}", path.display()))?;
-    }
+    let ports_file = args
+        .common
+        .ports_file
+        .as_ref()
+        .map(|path| PortsFile::write(path, &Ports { kafka, registry }));
+    let ports_file = ports_file.transpose()?;
     tokio::select! {
         () = context.shutdown.wait() => {}
         reason = stack.failed() => bail!("the data can't be written any more: {reason}"),
     }
     stack.stop();
-    if let Some(path) = &args.ports_file
-        && let Err(error) = std::fs::remove_file(path)
-    {
-        warn!(%error, "removing {}", path.display());
-    }
+    drop(ports_file);
     info!("stopped");
     Ok(())
 }

@@ -20,6 +20,9 @@ pub enum ProcessError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// Files for the programs can't be made.
+    #[error("making a directory for logs and data: {0}")]
+    Directory(#[source] io::Error),
     /// The operating system refused something.
     #[error("{doing} {name}: {source}")]
     System {
@@ -58,6 +61,9 @@ pub enum ProcessError {
         /// The last lines of it.
         tail: String,
     },
+    /// Stopping was asked for while a program was waited for.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl ProcessError {

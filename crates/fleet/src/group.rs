@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use super::ProcessError;
+use crate::error::ProcessError;
 
 /// Waits for the end of a pipe that only we hold the other end of, then kills its own group. The system closes the pipe
 /// even if we are killed ourselves. A group's number stays taken while a member lives, so nobody else is ever hit.
@@ -11,7 +11,7 @@ const WATCHDOG: &str = "trap '' HUP INT TERM; read -r _; kill -KILL 0";
 
 /// A group of processes of its own: the terminal's Ctrl-C does not reach it, and none of it outlives this process.
 #[derive(Debug)]
-pub struct Group {
+pub(crate) struct Group {
     watchdog: Child,
 }
 
@@ -21,7 +21,7 @@ impl Group {
     /// # Errors
     ///
     /// [`ProcessError::System`] if there is no `sh`.
-    pub fn new() -> Result<Self, ProcessError> {
+    pub(crate) fn new() -> Result<Self, ProcessError> {
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG])
             .stdin(Stdio::piped())

@@ -22,7 +22,11 @@ impl Scraper {
         Some(Exposition::parse(&answer.text().await.ok()?))
     }
 
-    /// Whether `url` answers with 200; else what it answers.
+    /// Whether `url` answers with 200.
+    ///
+    /// # Errors
+    ///
+    /// What it answers instead.
     pub async fn is_ready(&self, url: &str) -> Result<(), String> {
         let answer = self.0.get(url).send().await.map_err(|_| "it does not answer".to_owned())?;
         if answer.status().is_success() {
@@ -135,6 +139,7 @@ pub struct Histogram(Vec<(f64, f64)>);
 
 impl Histogram {
     /// What was added since `earlier`.
+    #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let before = |bound: f64| {
             let found = earlier.0.binary_search_by(|(known, _)| known.total_cmp(&bound));

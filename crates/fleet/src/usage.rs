@@ -33,6 +33,7 @@ impl Usage {
     }
 
     /// The time used since `earlier`; the peak is that of the whole life.
+    #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         let cpu_s = self.cpu_s.zip(earlier.cpu_s).map(|(now, then)| now - then);
         Self { cpu_s, ..self }

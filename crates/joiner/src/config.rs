@@ -7,7 +7,7 @@ use std::time::Duration;
 use avro_schemas::RegistryConfig;
 use join::Duplicates;
 use kafka::KafkaConfig;
-use models::topics::{DEFAULT_REPLICAS, Topics};
+use models::topics::{CHANGELOG_TOPIC, DEFAULT_REPLICAS, JOINER_GROUP, REPARTITION_TOPIC, Topics};
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, ShutdownConfig};
 
@@ -93,11 +93,11 @@ impl Default for JoinerSection {
             commit_interval: Duration::from_millis(100),
             max_transaction_rows: 100_000,
             stall_timeout: Duration::from_secs(30),
-            group_id: "tripstream-joiner".to_owned(),
+            group_id: JOINER_GROUP.to_owned(),
             transactional_id: "tripstream-joiner".to_owned(),
             instance_id: None,
-            repartition_topic: "tripstream-joiner-repartition".to_owned(),
-            changelog_topic: "tripstream-joiner-changelog".to_owned(),
+            repartition_topic: REPARTITION_TOPIC.to_owned(),
+            changelog_topic: CHANGELOG_TOPIC.to_owned(),
             internal_replicas: DEFAULT_REPLICAS,
         }
     }

@@ -23,6 +23,13 @@ pub const DEFAULT_PARTITIONS: i32 = 3;
 /// Replication factor of a topic that nothing else is said of: the broker's own default.
 pub const DEFAULT_REPLICAS: i32 = -1;
 
+/// The joiner's consumer group, unless it is told another.
+pub const JOINER_GROUP: &str = "tripstream-joiner";
+/// The joiner's internal topic for rows on their way to their home partition, unless it is told another.
+pub const REPARTITION_TOPIC: &str = "tripstream-joiner-repartition";
+/// The joiner's internal topic that its state is restored from, unless it is told another.
+pub const CHANGELOG_TOPIC: &str = "tripstream-joiner-changelog";
+
 const fn default_partitions() -> i32 {
     DEFAULT_PARTITIONS
 }

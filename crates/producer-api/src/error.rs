@@ -10,7 +10,7 @@ pub enum Error {
     /// The section `[producer]` can't work.
     #[error(transparent)]
     Config(#[from] service::ConfigError),
-    /// The address can't be taken.
+    /// The address can't be taken, or told in the ports file.
     #[error(transparent)]
     Bind(std::io::Error),
     /// The HTTP server failed or ended by itself.

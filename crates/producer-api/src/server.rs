@@ -66,6 +66,7 @@ impl Server {
     /// [`Error`] if the service can't start, can't go on, or has to leave records undecided.
     pub async fn run(self) -> Result<(), Error> {
         let Self { config, ctx, tls, listener, addr } = self;
+        ctx.listens_on(addr).map_err(Error::Bind)?;
         let metrics = Metrics::register(&ctx.metrics, &config.topics);
         connect::announce(&config, &ctx.health);
         let seed = config.producer.seed.unwrap_or_else(rand::random);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::logging::LogFormat;
+use crate::log_config::LogFormat;
 
 /// Flags that say where the configuration comes from and how to log. Flatten it into a binary's own arguments.
 #[derive(Debug, Clone, Default, Args)]
@@ -30,6 +30,10 @@ pub struct CommonArgs {
     /// Print the configuration that results, secrets masked, and exit
     #[arg(long)]
     pub print_config: bool,
+
+    /// Once it listens, write its address to this file, as one line of JSON; removed at the end
+    #[arg(long, value_name = "FILE")]
+    pub ports_file: Option<PathBuf>,
 
     /// How log lines look [default: text on a terminal, json elsewhere]
     #[arg(long, value_enum, value_name = "FORMAT")]

@@ -1,5 +1,6 @@
 //! The life of a process: configure, listen, run, drain, say how it went.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ where
             return ExitCode::from(FAILURE);
         }
     };
-    let outcome = runtime.block_on(supervise(name, settings, run));
+    let outcome = runtime.block_on(supervise(name, args.ports_file.clone(), settings, run));
     // Threads that still block (a Kafka call, a name look-up) must not hold up the end.
     runtime.shutdown_background();
     match outcome {
@@ -77,6 +78,7 @@ where
 /// Runs service, admin server and signal handling beside each other. The first failure stops all of them.
 async fn supervise<S, F>(
     name: &'static str,
+    ports_file: Option<PathBuf>,
     settings: S,
     run: impl FnOnce(S, Context) -> F,
 ) -> anyhow::Result<()>
@@ -84,10 +86,13 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let ctx = Context::new(name);
+    let ctx = Context::new(name).with_ports_file(ports_file);
     let shutdown_config = settings.shutdown().clone();
     let listener = settings.admin().map(admin::bind).transpose()?;
     watch_signals(ctx.clone()).context("cannot listen for signals")?;
+    if let Some(listener) = &listener {
+        ctx.listens_on(listener.local_addr()?)?;
+    }
 
     let admin = async {
         match listener {

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use models::is_loopback;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, ClientBuilder, Url, redirect};
 use serde_json::json;
 use service::ConfigError;
 use tokio::time::Instant;
@@ -50,7 +51,8 @@ impl TripClient {
     /// [`ConfigError::Invalid`] as [`ClientConfig::validate`], or if no HTTP client can be made of it.
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
         config.validate()?;
-        let http = Client::builder()
+        let endpoint = config.endpoint()?;
+        let http = http_for(&endpoint)
             .user_agent(concat!("tripstream/", env!("CARGO_PKG_VERSION")))
             .timeout(config.timeout)
             .connect_timeout(config.timeout.min(CONNECT_TIMEOUT))
@@ -67,7 +69,7 @@ impl TripClient {
             })?;
         Ok(Self(Arc::new(Inner {
             http,
-            endpoint: config.endpoint()?,
+            endpoint,
             timeout: config.timeout,
             retries: config.retries,
             backoff: config.backoff(),
@@ -151,4 +153,10 @@ impl TripClient {
         let retry_after = retry_after.as_ref().and_then(|value| value.to_str().ok());
         answer::judge(trips, status, retry_after, &body)
     }
+}
+
+/// What asks `url`: directly where that is this machine itself, whatever else goes through a proxy.
+pub(crate) fn http_for(url: &Url) -> ClientBuilder {
+    let client = Client::builder();
+    if url.host_str().is_some_and(is_loopback) { client.no_proxy() } else { client }
 }

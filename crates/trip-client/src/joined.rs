@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::ClientConfig;
+use crate::client::http_for;
 use crate::failure::root_cause;
 
 /// The joiner's count of trips that are joined in committed transactions.
@@ -85,11 +86,10 @@ impl JoinerWatch {
     ///
     /// [`JoinerError`] if that fails.
     pub async fn start(config: &ClientConfig) -> Result<Self, JoinerError> {
-        let metrics = metrics_url(config).map_err(|err| JoinerError {
-            metrics: config.joiner_url.clone(),
-            reason: err.to_string(),
-        })?;
-        let mut watch = Self { http: Client::new(), metrics, seen: 0, joined: 0 };
+        let unusable = |reason| JoinerError { metrics: config.joiner_url.clone(), reason };
+        let metrics = metrics_url(config).map_err(|err| unusable(err.to_string()))?;
+        let http = http_for(&metrics).build().map_err(|err| unusable(err.to_string()))?;
+        let mut watch = Self { http, metrics, seen: 0, joined: 0 };
         watch.seen = watch.read().await?;
         let began = Instant::now();
         loop {

@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "everything in this file is test code")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use devstack::{DevStack, Options};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -127,6 +131,43 @@ fn every_trip_is_accounted_for_whatever_other_kafka_is_configured() {
     assert!(stdout.contains(FIGURES), "no figures:\n{stdout}");
     assert!(!stdout.contains('\x1b'), "escape sequences without a terminal:\n{stdout}");
     assert_eq!(left, Vec::<String>::new());
+}
+
+#[test]
+fn another_kafka_of_a_profile_stays_untouched_even_in_librdkafka_s_own_words() {
+    let theirs = DevStack::start(Options::default()).unwrap();
+    let config = tempfile::tempdir().unwrap();
+    fs::write(config.path().join("default.toml"), "").unwrap();
+    let servers = theirs.bootstrap_servers();
+    let cloud = format!("[kafka.properties]\n\"bootstrap.servers\" = {servers:?}\n");
+    fs::write(config.path().join("cloud.toml"), cloud).unwrap();
+    let dir = config.path().display().to_string();
+    let environment = [("TRIPSTREAM_CONFIG_DIR", dir.as_str()), ("TRIPSTREAM_PROFILE", "cloud")];
+    let ended = Demo::start(&["--seconds", "3"], &environment).end(String::new());
+    let Ended { status, stdout, stderr, .. } = ended;
+    assert!(status.success(), "{status}\n{stdout}\n{stderr}");
+    assert!(!stdout.contains("every trip is accounted for: 0 joined"), "{stdout}");
+
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
+    let topics = client.fetch_metadata(None, Duration::from_secs(10)).unwrap();
+    let names: Vec<_> = topics.topics().iter().map(|topic| topic.name().to_owned()).collect();
+    assert_eq!(names, Vec::<String>::new(), "topics on the user's own Kafka");
+}
+
+#[test]
+fn a_proxy_is_not_asked_for_this_machine() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let names =
+        ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let environment = names.map(|name| (name, url.as_str()));
+    let ended = Demo::start(&["--seconds", "3"], &environment).end(String::new());
+    let Ended { status, stdout, stderr, .. } = ended;
+    assert!(status.success(), "{status}\n{stdout}\n{stderr}");
+    let asked = proxy.accept();
+    assert!(asked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it was asked");
 }
 
 #[test]

@@ -67,6 +67,10 @@ pub enum Next {
 }
 
 /// A consumer of `group`'s name that never becomes a member of it. It sees committed rows only.
+///
+/// # Errors
+///
+/// [`ConsumeError`] if the configuration can't work.
 pub fn consumer(
     config: &KafkaConfig,
     group: &str,
@@ -75,6 +79,10 @@ pub fn consumer(
 }
 
 /// The ends of these partitions, rows of open transactions included. Blocks.
+///
+/// # Errors
+///
+/// [`ConsumeError`] if the cluster does not tell.
 pub fn written_ends(
     config: &KafkaConfig,
     topic: &str,
@@ -92,6 +100,10 @@ pub fn written_ends(
 }
 
 /// As [`consumer`], with these properties of librdkafka.
+///
+/// # Errors
+///
+/// [`ConsumeError`] if the configuration can't work.
 pub fn consumer_with(
     config: &KafkaConfig,
     group: &str,
@@ -117,6 +129,10 @@ pub fn consumer_with(
 
 /// Reads `ranges` of `topic` and passes each row to `row`, until all ranges are read, `row` says to stop, or
 /// stopping is asked for. Blocks.
+///
+/// # Errors
+///
+/// [`ConsumeError`], or what `row` returns.
 pub fn read<E: From<ConsumeError>>(
     config: &KafkaConfig,
     topic: &str,

@@ -28,12 +28,20 @@ impl Values {
     }
 
     /// The value as a `T`.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError`].
     pub fn read<T: Record>(&self, value: &[u8]) -> Result<T, ValueError> {
         let (schema, datum) = self.schema(value)?;
         schema.decode(datum).map_err(ValueError::Row)
     }
 
     /// The value as it was written, whatever it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError`].
     pub fn read_json(&self, value: &[u8]) -> Result<serde_json::Value, ValueError> {
         let (schema, datum) = self.schema(value)?;
         schema.decode_json(datum).map_err(ValueError::Row)

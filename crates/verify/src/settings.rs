@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use avro_schemas::RegistryConfig;
 use kafka::KafkaConfig;
-use models::topics::{Topic, Topics};
+use models::topics::{CHANGELOG_TOPIC, JOINER_GROUP, REPARTITION_TOPIC, Topic, Topics};
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, ShutdownConfig};
 
@@ -21,6 +21,14 @@ pub struct Settings {
     pub topics: Topics,
     /// Section `[joiner]` as it stands. The joiner knows what may be in there; see [`Settings::joiner`].
     pub joiner: BTreeMap<String, serde_json::Value>,
+    /// Section `[producer]` as it stands, for an API that is started.
+    pub producer: BTreeMap<String, serde_json::Value>,
+    /// Section `[client]` as it stands, for schedulers that are started.
+    pub client: BTreeMap<String, serde_json::Value>,
+    /// Section `[scheduler_cron]` as it stands.
+    pub scheduler_cron: BTreeMap<String, serde_json::Value>,
+    /// Section `[scheduler_loop]` as it stands.
+    pub scheduler_loop: BTreeMap<String, serde_json::Value>,
     /// The log.
     pub log: LogConfig,
     /// How long stopping may take.
@@ -46,9 +54,9 @@ impl Default for JoinerView {
     fn default() -> Self {
         Self {
             window: join::Config::default().window,
-            group_id: "tripstream-joiner".to_owned(),
-            repartition_topic: "tripstream-joiner-repartition".to_owned(),
-            changelog_topic: "tripstream-joiner-changelog".to_owned(),
+            group_id: JOINER_GROUP.to_owned(),
+            repartition_topic: REPARTITION_TOPIC.to_owned(),
+            changelog_topic: CHANGELOG_TOPIC.to_owned(),
         }
     }
 }

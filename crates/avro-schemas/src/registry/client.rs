@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use models::is_loopback;
 use reqwest::Url;
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_schema_by_id, post_schema,
@@ -37,6 +38,9 @@ impl RegistryClient {
         config.url = address(&config.url)?;
         let mut builder = SrSettings::new_builder(config.url.clone());
         builder.set_timeout(config.timeout);
+        if Url::parse(&config.url).is_ok_and(|url| url.host_str().is_some_and(is_loopback)) {
+            builder.no_proxy();
+        }
         let credentials = config.basic_auth.as_ref().map(|secret| secret.expose().trim());
         if let Some(credentials) = credentials.filter(|text| !text.is_empty()) {
             let (user, password) = credentials.split_once(':').ok_or_else(|| {

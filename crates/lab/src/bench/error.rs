@@ -42,7 +42,7 @@ pub enum BenchError {
     Transaction(#[from] TransactionError),
     /// The service can't be measured.
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Process(ProcessError),
     /// The operating system refused something.
     #[error("{doing}")]
     System {
@@ -96,6 +96,15 @@ pub enum BenchError {
     /// Stopping was asked for.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<ProcessError> for BenchError {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Interrupted => Self::Interrupted,
+            error => Self::Process(error),
+        }
+    }
 }
 
 impl BenchError {

@@ -14,9 +14,9 @@ pub use error::BenchError;
 use kafka::topics;
 use service::{Shutdown, with_causes};
 pub use summary::Summary;
-use tracing::warn;
+use tracing::{info, warn};
 
-use fleet::Usage;
+use fleet::{Fleet, Usage};
 use verify::settings::Settings;
 
 /// Cores that this process may use.
@@ -32,6 +32,18 @@ async fn blocking<T: Send + 'static>(
     let shutdown = shutdown.clone();
     let work = tokio::task::spawn_blocking(move || work(&shutdown));
     work.await.expect("measuring does not panic")
+}
+
+/// Gives `work` a fleet to start programs with. Their logs are kept if it fails.
+async fn with_fleet<T>(
+    work: impl AsyncFnOnce(&Fleet) -> Result<T, BenchError>,
+) -> Result<T, BenchError> {
+    let fleet = Fleet::new("tripstream-bench-")?;
+    let outcome = work(&fleet).await;
+    if outcome.as_ref().is_err_and(|error| !matches!(error, BenchError::Interrupted)) {
+        info!(logs = %fleet.keep().display(), "the logs are kept");
+    }
+    outcome
 }
 
 /// Deletes the topics of the run `prefix`. What can't be deleted is told, but the figures are good without.

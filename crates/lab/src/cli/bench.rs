@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use service::{CommonArgs, Context, print};
+use service::{Context, print};
 
 use crate::bench;
 use crate::bench::joiner::Keys;
@@ -168,21 +168,16 @@ struct BenchLatencyArgs {
 
 impl BenchArgs {
     /// Measures, and shows what came of it.
-    pub(super) async fn run(
-        self,
-        common: &CommonArgs,
-        settings: &Settings,
-        context: &Context,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn run(self, settings: &Settings, context: &Context) -> anyhow::Result<()> {
         let shutdown = &context.shutdown;
         let (text, figures, json) = match self.service {
             Measured::Producer(BenchProducerArgs { load, json, no_limit }) => {
                 let options = load.options(!no_limit);
-                let report = bench::producer::run(settings, common, options, shutdown).await?;
+                let report = bench::producer::run(settings, options, shutdown).await?;
                 (report.to_text(), report.to_json(), json)
             }
             Measured::Joiner(args) => {
-                let report = bench::joiner::run(settings, common, args.options(), shutdown).await?;
+                let report = bench::joiner::run(settings, args.options(), shutdown).await?;
                 let BenchJoinerArgs { json, plot, .. } = args;
                 let mut text = report.to_text();
                 if let Some(path) = plot {
@@ -194,12 +189,12 @@ impl BenchArgs {
             Measured::Latency(BenchLatencyArgs { rate, seconds, json, cold }) => {
                 let duration = Duration::from_secs(seconds);
                 let load = bench::joiner::latency::Load { rate, duration, warm_up: !cold };
-                let report = bench::joiner::latency::run(settings, common, load, shutdown).await?;
+                let report = bench::joiner::latency::run(settings, load, shutdown).await?;
                 (report.to_text(), report.to_json(), json)
             }
             Measured::All(BenchAllArgs { load, trips, json }) => {
                 let options = load.options(true);
-                let producer = bench::producer::run(settings, common, options, shutdown).await?;
+                let producer = bench::producer::run(settings, options, shutdown).await?;
                 let options = bench::joiner::Options {
                     trips,
                     spread: Duration::ZERO,
@@ -208,7 +203,7 @@ impl BenchArgs {
                     limit: true,
                     warm_up: true,
                 };
-                let joiner = bench::joiner::run(settings, common, options, shutdown).await?;
+                let joiner = bench::joiner::run(settings, options, shutdown).await?;
                 let summary = bench::Summary { producer, joiner };
                 (summary.to_text(), summary.to_json(), json)
             }

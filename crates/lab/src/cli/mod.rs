@@ -66,7 +66,7 @@ impl Cli {
     }
 
     fn command_line() -> clap::Command {
-        Self::command().mut_args(|arg| arg.global(true))
+        Self::command().mut_args(|arg| arg.global(true)).mut_arg("ports_file", |arg| arg.hide(true))
     }
 
     /// Does what the command line says.
@@ -75,17 +75,16 @@ impl Cli {
     ///
     /// What went wrong, and what does not add up.
     pub async fn run(command: Self, settings: Settings, context: Context) -> anyhow::Result<()> {
-        let Self { command, common } = command;
+        let Self { command, common: _ } = command;
         match command {
-            Command::Bench(args) => args.run(&common, &settings, &context).await,
-            Command::Compare(args) => run_compare(args, &common, &settings, &context).await,
+            Command::Bench(args) => args.run(&settings, &context).await,
+            Command::Compare(args) => run_compare(args, &settings, &context).await,
         }
     }
 }
 
 async fn run_compare(
     args: CompareArgs,
-    common: &CommonArgs,
     settings: &Settings,
     context: &Context,
 ) -> anyhow::Result<()> {
@@ -94,7 +93,7 @@ async fn run_compare(
         bail!("--report {}: the name must end in .md, as in report.md", path.display());
     }
     let options = compare::Options { quick, report: path };
-    let report = compare::run(settings, common, &options, &context.shutdown).await?;
+    let report = compare::run(settings, &options, &context.shutdown).await?;
     let page = options.report.with_extension("html");
     let places = format!("The report: {} and {}\n", options.report.display(), page.display());
     print(&format!("{}{places}", report.summary()))?;

@@ -12,7 +12,7 @@ use fleet::ProcessError;
 pub enum CompareError {
     /// A program does not do as it should.
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Process(ProcessError),
     /// The rows can't be counted.
     #[error("counting the rows: {0}")]
     Topics(#[from] TopicError),
@@ -45,6 +45,15 @@ pub enum CompareError {
     /// Stopping was asked for.
     #[error("interrupted; there is no report")]
     Interrupted,
+}
+
+impl From<ProcessError> for CompareError {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Interrupted => Self::Interrupted,
+            error => Self::Process(error),
+        }
+    }
 }
 
 impl CompareError {

@@ -22,7 +22,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use service::{CommonArgs, Shutdown};
+use fleet::Fleet;
+use service::Shutdown;
 use tracing::info;
 
 pub use error::CompareError;
@@ -42,8 +43,7 @@ pub struct Options {
     pub report: PathBuf,
 }
 
-/// Runs all scenarios with the programs that lie beside this one, and writes the report. `common` says where the
-/// configuration was read from, so that they read it there, too.
+/// Runs all scenarios with the programs that lie beside this one, and writes the report.
 ///
 /// Whatever happens, none of them runs any more when this returns or is dropped. Their logs are kept unless all was
 /// well.
@@ -53,19 +53,17 @@ pub struct Options {
 /// [`CompareError`] if there is no report. Counts that don't add up are in the report.
 pub async fn run(
     settings: &Settings,
-    common: &CommonArgs,
     options: &Options,
     shutdown: &Shutdown,
 ) -> Result<Report, CompareError> {
     // Before minutes of measuring, not after.
     prepare(&options.report)?;
-    let dir = tempfile::Builder::new().prefix("tripstream-compare-").tempdir();
-    let dir = dir.map_err(CompareError::system("making a directory for logs and data"))?;
-    let outcome = conduct(settings, common, options, dir.path(), shutdown).await;
+    let fleet = Fleet::new("tripstream-compare-")?;
+    let outcome = conduct(settings, options, &fleet, shutdown).await;
     match &outcome {
         Ok(report) if report.is_consistent() => {}
         Err(CompareError::Interrupted) => {}
-        _ => info!(logs = %dir.keep().display(), "the logs are kept"),
+        _ => info!(logs = %fleet.keep().display(), "the logs are kept"),
     }
     let report = outcome?;
     write(&options.report, &report.blocks())?;
@@ -74,16 +72,15 @@ pub async fn run(
 
 async fn conduct(
     settings: &Settings,
-    common: &CommonArgs,
     options: &Options,
-    dir: &Path,
+    fleet: &Fleet,
     shutdown: &Shutdown,
 ) -> Result<Report, CompareError> {
-    let mut stage = Stage::set(settings, common, dir, shutdown).await?;
+    let mut stage = Stage::set(settings, fleet, shutdown).await?;
     let mut outcomes = Vec::new();
     for scenario in scenario::all(options.quick) {
         info!(scenario = scenario.slug, "{}", scenario.story);
-        outcomes.push(run::run(scenario, &mut stage, dir, shutdown).await?);
+        outcomes.push(run::run(scenario, &mut stage, shutdown).await?);
     }
     stage.strike().await?;
     let made_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();

@@ -13,7 +13,7 @@ use super::CompareError;
 use super::proxy::{Behaviour, Proxy};
 use super::scenario::{Condition, Contender, Scenario};
 use super::stage::Stage;
-use fleet::{Process, Usage, free_addresses};
+use fleet::{Process, Usage};
 
 /// How often it is looked what a scheduler has used.
 const SAMPLE: Duration = Duration::from_millis(50);
@@ -63,16 +63,15 @@ pub(super) struct Band {
 pub(super) async fn run(
     scenario: Scenario,
     stage: &mut Stage<'_>,
-    dir: &Path,
     shutdown: &Shutdown,
 ) -> Result<Outcome, CompareError> {
     let before = stage.rows().await?;
     let (mut runs, mut bands) = (Vec::new(), Vec::new());
     if scenario.together {
-        (runs, bands) = together(&scenario, stage, dir, shutdown).await?;
+        (runs, bands) = together(&scenario, stage, shutdown).await?;
     } else {
         for contender in Contender::ALL {
-            let start = Start::of(contender, &scenario, dir, &stage.api_url())?;
+            let start = Start::of(contender, &scenario, stage.dir(), &stage.api_url());
             let running = start.launch(stage)?;
             runs.push(running.finish(shutdown).await?);
             stage.ensure_running()?;
@@ -86,14 +85,11 @@ pub(super) async fn run(
 async fn together(
     scenario: &Scenario,
     stage: &mut Stage<'_>,
-    dir: &Path,
     shutdown: &Shutdown,
 ) -> Result<(Vec<Run>, Vec<Band>), CompareError> {
-    let addresses: [_; Contender::ALL.len()] =
-        free_addresses().map_err(CompareError::system("looking for free ports"))?;
     let mut proxies = Vec::new();
-    for address in addresses {
-        let proxy = Proxy::start(address, stage.api_url()).await;
+    for _ in Contender::ALL {
+        let proxy = Proxy::start(stage.api_url()).await;
         proxies.push(proxy.map_err(CompareError::system("listening between scheduler and API"))?);
     }
     let mut phases = scenario.phases.iter().copied().peekable();
@@ -103,8 +99,9 @@ async fn together(
         }
     }
     let (began, wall) = (Instant::now(), SystemTime::now());
-    let launch =
-        |contender, proxy: &Proxy| Start::of(contender, scenario, dir, &proxy.url())?.launch(stage);
+    let launch = |contender, proxy: &Proxy| {
+        Start::of(contender, scenario, stage.dir(), &proxy.url()).launch(stage)
+    };
     let [cron, open, closed] = Contender::ALL;
     let (cron, open, closed) =
         (launch(cron, &proxies[0])?, launch(open, &proxies[1])?, launch(closed, &proxies[2])?);
@@ -192,30 +189,23 @@ struct Start {
 }
 
 impl Start {
-    fn of(
-        contender: Contender,
-        scenario: &Scenario,
-        dir: &Path,
-        url: &str,
-    ) -> Result<Self, CompareError> {
-        let [listen] = free_addresses().map_err(CompareError::system("looking for a free port"))?;
+    fn of(contender: Contender, scenario: &Scenario, dir: &Path, url: &str) -> Self {
         let name = format!("{}-{}", scenario.slug, contender.name().replace(' ', "-"));
         let report = dir.join(format!("{name}.json"));
         let ticks = dir.join(format!("{name}.jsonl"));
         let mut keys = contender.keys(scenario.duration);
         keys.extend([
-            (contender.own_key("listen"), listen.to_string()),
+            (contender.own_key("listen"), "127.0.0.1:0".to_owned()),
             (contender.own_key("report"), report.display().to_string()),
             (contender.own_key("timeline"), ticks.display().to_string()),
             ("client.url".to_owned(), url.to_owned()),
         ]);
         let limit = scenario.duration + ENDING;
-        Ok(Self { contender, keys, name, report, ticks, limit })
+        Self { contender, keys, name, report, ticks, limit }
     }
 
     fn launch(self, stage: &Stage<'_>) -> Result<Running, CompareError> {
-        let log = format!("{}.log", self.name);
-        let process = stage.start_scheduler(self.contender, &self.keys, &log)?;
+        let process = stage.start_scheduler(self.contender.program(), &self.keys, &self.name)?;
         Ok(Running { start: self, process, since: Instant::now() })
     }
 }
@@ -283,7 +273,7 @@ fn read<T>(
     parse: impl Fn(&str) -> std::io::Result<T>,
 ) -> Result<T, CompareError> {
     fs::read_to_string(path).and_then(|text| parse(&text)).map_err(|source| CompareError::Results {
-        scheduler: contender.program(),
+        scheduler: contender.program().name(),
         path: path.to_owned(),
         source,
     })

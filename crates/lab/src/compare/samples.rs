@@ -63,7 +63,7 @@ pub(super) fn run(contender: Contender, shape: Shape) -> Run {
     Run {
         contender,
         report: Report {
-            scheduler: contender.program().to_owned(),
+            scheduler: contender.program().name().to_owned(),
             schedule: String::new(),
             endpoint: String::new(),
             started_at: "2026-11-22T23:13:49.281Z".to_owned(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fleet::Program;
+
 use super::proxy::Behaviour;
 
 /// Trips a second that each contender is to ask for: the course's load of its second scheduler.
@@ -40,19 +42,11 @@ impl Contender {
         }
     }
 
-    /// The name of the program.
-    pub(super) const fn program(self) -> &'static str {
+    /// Its program.
+    pub(super) const fn program(self) -> Program {
         match self {
-            Contender::Cron => "scheduler-cron",
-            Contender::Loop | Contender::ClosedLoop => "scheduler-loop",
-        }
-    }
-
-    /// The section of the configuration that is its own.
-    const fn section(self) -> &'static str {
-        match self {
-            Contender::Cron => "scheduler_cron",
-            Contender::Loop | Contender::ClosedLoop => "scheduler_loop",
+            Contender::Cron => Program::SchedulerCron,
+            Contender::Loop | Contender::ClosedLoop => Program::SchedulerLoop,
         }
     }
 
@@ -99,7 +93,7 @@ impl Contender {
 
     /// A key of its own section.
     pub(super) fn own_key(self, key: &str) -> String {
-        format!("{}.{key}", self.section())
+        self.program().key(key)
     }
 
     /// What becomes of a request that is due while others are under way.

@@ -1,82 +1,50 @@
 //! What the schedulers run against: a dev stack and the API, as processes.
 
-use std::ffi::OsString;
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
-use service::{CommonArgs, Shutdown};
-
-use super::CompareError;
-use super::scenario::Contender;
-use fleet::devstack::{self, Addresses};
-use fleet::metrics::Scraper;
-use fleet::{Group, Process, ProcessError, binary, environment, free_addresses};
+use fleet::{Configuration, Fleet, Process, ProcessError, Program};
+use service::Shutdown;
 use verify::settings::Settings;
 
-const API: &str = "producer-api";
-/// What the names of all environment variables begin with that configure a service, in small letters.
-const PREFIX: &str = "tripstream_";
-/// How long a program may take until it can work.
-const READY: Duration = Duration::from_secs(60);
-/// How long one may take to end.
+use super::CompareError;
+
+/// How long a program may take to end.
 const EXIT: Duration = Duration::from_secs(15);
-const ASK: Duration = Duration::from_millis(20);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A dev stack and an API that is ready. Nothing of it runs any more once it is dropped.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
     settings: Settings,
-    common: &'a CommonArgs,
     shutdown: &'a Shutdown,
-    dir: PathBuf,
-    scraper: Scraper,
     api_address: SocketAddr,
     /// How often the API was started.
     starts: u32,
     api: Process,
     devstack: Process,
-    group: Group,
+    fleet: &'a Fleet,
 }
 
 impl<'a> Stage<'a> {
-    /// Starts both, with their data and logs in `dir`, and waits until the API is ready.
+    /// Starts both and waits until the API is ready.
     pub(super) async fn set(
         base: &Settings,
-        common: &'a CommonArgs,
-        dir: &Path,
+        fleet: &'a Fleet,
         shutdown: &'a Shutdown,
     ) -> Result<Self, CompareError> {
-        let group = Group::new()?;
-        let log = dir.join("devstack.log");
-        let command = devstack::command(dir)?;
-        let mut devstack = Process::start(devstack::PROGRAM, command, &log, &group)?;
+        let mut devstack = fleet.start_devstack()?;
         let mut settings = base.clone();
-        let told = async |_: &Scraper| Addresses::read(dir).ok_or_else(|| "no address".to_owned());
-        let scraper = Scraper::new(ANSWER_TIMEOUT);
-        wait_until(told, &scraper, &mut devstack, shutdown).await?.settle(&mut settings);
+        devstack.devstack_addresses(shutdown).await?.settle(&mut settings);
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut api = start_api(fleet, &settings, any, 1)?;
+        let api_address = api.ready(&mut [&mut devstack], shutdown).await?;
+        Ok(Self { settings, shutdown, api_address, starts: 1, api, devstack, fleet })
+    }
 
-        let [api_address] = free_addresses().map_err(CompareError::system("looking for a port"))?;
-        let dir = dir.to_owned();
-        let command = api_command(&settings, common, api_address)?;
-        let api = Process::start(API, command, &dir.join(format!("{API}-1.log")), &group)?;
-        let mut stage = Self {
-            settings,
-            common,
-            shutdown,
-            dir,
-            scraper,
-            api_address,
-            starts: 1,
-            api,
-            devstack,
-            group,
-        };
-        stage.api_ready().await?;
-        Ok(stage)
+    /// Where everything is that the programs write.
+    pub(super) fn dir(&self) -> &Path {
+        self.fleet.dir()
     }
 
     /// Where the API is.
@@ -84,40 +52,29 @@ impl<'a> Stage<'a> {
         format!("http://{}", self.api_address)
     }
 
-    /// Stops the API, waits until it has ended, starts it again and waits until it is ready.
+    /// Stops the API, waits until it has ended, starts it again in the same place and waits until it is ready.
     pub(super) async fn restart_api(&mut self) -> Result<(), CompareError> {
-        self.api.terminate()?;
-        self.api.wait(EXIT).await?;
+        self.api.stop(EXIT).await?;
         self.starts += 1;
-        let command = api_command(&self.settings, self.common, self.api_address)?;
-        let log = self.dir.join(format!("{API}-{}.log", self.starts));
-        self.api = Process::start(API, command, &log, &self.group)?;
-        self.api_ready().await
+        self.api = start_api(self.fleet, &self.settings, self.api_address, self.starts)?;
+        self.api.ready(&mut [&mut self.devstack], self.shutdown).await?;
+        Ok(())
     }
 
-    /// Starts a scheduler that is told these keys, and nothing else but how to log: what the user has configured for the
-    /// schedulers is not to tell in the comparison, and some of it, such as a ramp, can't be undone key by key. Its log is
-    /// `name` in the directory of all logs.
+    /// Starts a scheduler that is told these keys and nothing else but how to log: what the user has configured for the
+    /// schedulers is not to tell in the comparison.
     pub(super) fn start_scheduler(
         &self,
-        contender: Contender,
+        program: Program,
         keys: &[(String, String)],
         name: &str,
     ) -> Result<Process, CompareError> {
-        let program = contender.program();
-        let mut command = Command::new(binary(program)?);
-        forget_configuration(&mut command, std::env::vars_os().map(|(name, _)| name));
-        // A directory of its own, so that there is no .env beside it either.
-        let config_dir = self.dir.join("schedulers").join("config");
-        fs::create_dir_all(&config_dir)
-            .and_then(|()| fs::write(config_dir.join("default.toml"), ""))
-            .map_err(CompareError::system("making a configuration for the schedulers"))?;
-        command.arg("--config-dir").arg(config_dir);
-        command.args(["--log-format", "text", "--log-level", &self.settings.log.level]);
+        let mut configuration = Configuration::new();
+        configuration.set("log.level", self.settings.log.level.as_str());
         for (key, value) in keys {
-            command.arg("--set").arg(format!("{key}={value}"));
+            configuration.set(key, value.as_str());
         }
-        Ok(Process::start(program, command, &self.dir.join(name), &self.group)?)
+        Ok(self.fleet.start(program, name, &configuration)?)
     }
 
     /// How many rows each of the three input topics holds.
@@ -140,65 +97,21 @@ impl<'a> Stage<'a> {
 
     /// Ends both.
     pub(super) async fn strike(mut self) -> Result<(), CompareError> {
-        for process in [&mut self.api, &mut self.devstack] {
-            process.terminate()?;
-            process.wait(EXIT).await?;
-        }
-        Ok(())
-    }
-
-    async fn api_ready(&mut self) -> Result<(), CompareError> {
-        let url = format!("{}/health/ready", self.api_url());
-        let ready = async |scraper: &Scraper| scraper.is_ready(&url).await;
-        wait_until(ready, &self.scraper, &mut self.api, self.shutdown).await
+        self.api.stop(EXIT).await?;
+        Ok(self.devstack.stop(EXIT).await?)
     }
 }
 
-fn api_command(
+fn start_api(
+    fleet: &Fleet,
     settings: &Settings,
-    common: &CommonArgs,
     address: SocketAddr,
-) -> Result<Command, ProcessError> {
-    let mut command = Command::new(binary(API)?);
-    let keys = [
-        ("producer.listen", address.to_string()),
-        // Rows are counted by offsets, of which transactions take some, too.
-        ("producer.atomic", false.to_string()),
-    ];
-    environment::inherit(&mut command, settings, common, &keys);
-    Ok(command)
-}
-
-/// Takes from what a program will see of these variables all that would configure it.
-fn forget_configuration(command: &mut Command, names: impl Iterator<Item = OsString>) {
-    for name in names {
-        // A name counts in any case.
-        if name.to_string_lossy().to_lowercase().starts_with(PREFIX) {
-            command.env_remove(name);
-        }
-    }
-}
-
-/// Waits until `ready` has something, as long as `process` runs.
-async fn wait_until<T>(
-    ready: impl AsyncFn(&Scraper) -> Result<T, String>,
-    scraper: &Scraper,
-    process: &mut Process,
-    shutdown: &Shutdown,
-) -> Result<T, CompareError> {
-    let end = Instant::now() + READY;
-    loop {
-        let why = match ready(scraper).await {
-            Ok(value) => return Ok(value),
-            Err(why) => why,
-        };
-        process.ensure_running()?;
-        if Instant::now() > end {
-            return Err(process.stuck(format!("is not ready ({why})"), READY).into());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(ASK) => {}
-            () = shutdown.wait() => return Err(CompareError::Interrupted),
-        }
-    }
+    number: u32,
+) -> Result<Process, ProcessError> {
+    let mut configuration = Configuration::of(settings);
+    configuration.set("producer.listen", address.to_string());
+    // Rows are counted by offsets, of which transactions take some, too.
+    configuration.set("producer.atomic", false);
+    let program = Program::ProducerApi;
+    fleet.start(program, &format!("{}-{number}", program.name()), &configuration)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{ConfigError, SECTIONS, layer::Layer};
+use super::{ConfigError, SECTIONS};
 
 /// All keys of one service's settings, as a tree of their defaults.
 #[derive(Debug)]
@@ -25,9 +25,9 @@ impl KnownKeys {
         serde_json::to_value(defaults).map(Self).map_err(ConfigError::Defaults)
     }
 
-    /// The defaults as the lowest layer.
-    pub(super) fn defaults_layer(&self) -> Layer {
-        Layer::from_json(&self.0, "the built-in defaults")
+    /// The defaults themselves.
+    pub(super) fn defaults(&self) -> &Json {
+        &self.0
     }
 
     /// Finds `key`, whose parts are separated by `separator`. Below an open map the rest is one part, separators

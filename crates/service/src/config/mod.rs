@@ -16,6 +16,7 @@ use config::Config;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{CommonArgs, LogConfig, ShutdownConfig};
+use course_names::Meaning;
 use dotenv::EnvFile;
 pub use error::ConfigError;
 use files::Files;
@@ -87,6 +88,13 @@ pub fn load<S: Settings>(args: &CommonArgs, flags: &[Override]) -> Result<Loaded
     load_with::<S>(args, flags, &std::env::vars_os().filter_map(utf8_pair).collect::<Vec<_>>())
 }
 
+/// Whether an environment variable of this name can count for the configuration of a service: one of ours, or one of the
+/// course's and those that are taken for them.
+pub fn is_setting(name: &str) -> bool {
+    name.to_lowercase().starts_with("tripstream_")
+        || matches!(course_names::meaning(name), Meaning::Course(_) | Meaning::Alias(_))
+}
+
 fn utf8_pair((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
     Some((name.into_string().ok()?, value.into_string().ok()?))
 }
@@ -99,7 +107,7 @@ fn load_with<S: Settings>(
     let known = KnownKeys::of(&S::default())?;
     let files = Files::find(args)?;
 
-    let mut layers = vec![known.defaults_layer()];
+    let mut layers = vec![Layer::from_json(known.defaults(), "the built-in defaults")];
     for path in &files.toml {
         layers.push(Layer::from_toml(path, &known)?);
     }

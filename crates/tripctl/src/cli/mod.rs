@@ -157,7 +157,7 @@ impl Cli {
     }
 
     fn command_line() -> clap::Command {
-        Self::command().mut_args(|arg| arg.global(true))
+        Self::command().mut_args(|arg| arg.global(true)).mut_arg("ports_file", |arg| arg.hide(true))
     }
 
     /// Does what the command line says.
@@ -166,12 +166,12 @@ impl Cli {
     ///
     /// What went wrong, and what `verify` found to be wrong.
     pub async fn run(command: Self, settings: Settings, context: Context) -> anyhow::Result<()> {
-        let Self { command, common } = command;
+        let Self { command, common: _ } = command;
         match command {
             Command::Tail(args) => run_tail(args, &settings, &context).await,
             Command::Verify(args) => run_verify(args, &settings, &context).await,
             Command::Topics(args) => run_topics(args.action, &settings).await,
-            Command::Demo(args) => run_demo(args, &common, &settings, &context).await,
+            Command::Demo(args) => run_demo(args, &settings, &context).await,
         }
     }
 }
@@ -215,16 +215,11 @@ async fn run_topics(action: Option<TopicsAction>, settings: &Settings) -> anyhow
     Ok(print(&text)?)
 }
 
-async fn run_demo(
-    args: DemoArgs,
-    common: &CommonArgs,
-    settings: &Settings,
-    context: &Context,
-) -> anyhow::Result<()> {
+async fn run_demo(args: DemoArgs, settings: &Settings, context: &Context) -> anyhow::Result<()> {
     let DemoArgs { seconds, on_configured_kafka } = args;
     let duration = seconds.map(Duration::from_secs);
     let options = demo::Options { duration, on_configured_kafka };
-    let summary = demo::run(settings, common, options, &context.shutdown).await?;
+    let summary = demo::run(settings, options, &context.shutdown).await?;
     if !summary.is_success() {
         bail!("not every trip is accounted for: {}", summary.shortcomings().join("; "));
     }

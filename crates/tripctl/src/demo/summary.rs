@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use models::Side;
 
-use super::plan::Role;
-use fleet::ProcessError;
+use fleet::{ProcessError, Program};
 use verify::Report;
 
 /// How many of the things that are wrong are told.
@@ -38,9 +37,9 @@ pub(super) struct Load {
 
 impl Load {
     /// From the report that a scheduler has written to `file`.
-    pub(super) fn read(role: Role, file: &Path) -> Self {
+    pub(super) fn read(program: Program, file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        Self { scheduler: role.program(), report: serde_json::from_str(&text).ok() }
+        Self { scheduler: program.name(), report: serde_json::from_str(&text).ok() }
     }
 }
 

@@ -9,11 +9,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::DemoError;
 use super::figures::{History, Readings};
 use super::lag;
-use super::plan::{Plan, Role};
 use super::screen::Screen;
-use super::services::Fleet;
+use super::services::Services;
 use super::view;
+use fleet::Program;
 use fleet::metrics::{Exposition, Scraper};
+use verify::settings::Settings;
 
 /// How often the services are asked.
 const EACH: Duration = Duration::from_millis(500);
@@ -23,7 +24,7 @@ const LINE_EACH: Duration = Duration::from_secs(2);
 /// What is looked at, and for how long.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
-    pub(super) plan: &'a Plan<'a>,
+    pub(super) settings: &'a Settings,
     pub(super) scraper: &'a Scraper,
     /// Which Kafka it is, in words.
     pub(super) place: String,
@@ -39,7 +40,7 @@ impl Watch<'_> {
     /// [`DemoError::Process`] as soon as one of them has ended.
     pub(super) async fn run(
         &self,
-        fleet: &mut Fleet,
+        services: &mut Services,
         screen: &mut Screen<std::io::Stdout>,
         shutdown: &Shutdown,
     ) -> Result<(), DemoError> {
@@ -51,8 +52,8 @@ impl Watch<'_> {
             }
         };
         tokio::select! {
-            outcome = self.show(fleet, screen, lag) => outcome,
-            never = lag::follow(&self.plan.settings, sender) => match never {},
+            outcome = self.show(services, screen, lag) => outcome,
+            never = lag::follow(self.settings, sender) => match never {},
             () = over => Ok(()),
             () = shutdown.wait() => Ok(()),
         }
@@ -61,7 +62,7 @@ impl Watch<'_> {
     /// Ends only with an error.
     async fn show(
         &self,
-        fleet: &mut Fleet,
+        services: &mut Services,
         screen: &mut Screen<std::io::Stdout>,
         lag: watch::Receiver<Option<u64>>,
     ) -> Result<(), DemoError> {
@@ -72,9 +73,9 @@ impl Watch<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            fleet.ensure_running()?;
+            services.ensure_running()?;
             let lag = *lag.borrow();
-            history.push(self.read(lag).await);
+            history.push(self.read(services, lag).await);
             let Some(figures) = history.figures() else { continue };
             let heading =
                 view::Heading { place: &self.place, elapsed: started.elapsed(), limit: self.limit };
@@ -88,16 +89,16 @@ impl Watch<'_> {
     }
 
     /// What all services show now. One that does not answer in time shows nothing.
-    async fn read(&self, lag: Option<u64>) -> Readings {
-        let metrics = async |role| -> Exposition {
-            let url = self.plan.url(role, "/metrics");
+    async fn read(&self, services: &Services, lag: Option<u64>) -> Readings {
+        let metrics = async |program| -> Exposition {
+            let Some(url) = services.url(program, "/metrics") else { return Exposition::default() };
             self.scraper.metrics(&url).await.unwrap_or_default()
         };
         let (api, joiner, cron, looped) = tokio::join!(
-            metrics(Role::ProducerApi),
-            metrics(Role::Joiner),
-            metrics(Role::SchedulerCron),
-            metrics(Role::SchedulerLoop)
+            metrics(Program::ProducerApi),
+            metrics(Program::Joiner),
+            metrics(Program::SchedulerCron),
+            metrics(Program::SchedulerLoop)
         );
         let (at, wall) = (Instant::now(), SystemTime::now());
         Readings { at, wall, api, joiner, cron, looped, lag }

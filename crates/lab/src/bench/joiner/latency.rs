@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use fleet::Fleet;
 use generator::Generator;
 use kafka::partitioner::partition_for;
 use kafka::topics::PartitionCounts;
@@ -17,13 +17,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use serde::Serialize;
-use service::{CommonArgs, Shutdown};
+use service::Shutdown;
 use tracing::info;
 use trip_client::Timings;
 
 use super::load::SEED;
 use super::plan::{Backlog, Plan};
-use super::process::Joiner;
+use super::process::Joiners;
 use super::report::COLD;
 use super::{Plans, create_topics};
 use crate::bench::rows::{Encoders, SchemaIds, register};
@@ -92,7 +92,6 @@ impl Report {
 /// [`BenchError`].
 pub async fn run(
     settings: &Settings,
-    common: &CommonArgs,
     load: Load,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
@@ -100,8 +99,8 @@ pub async fn run(
     let plans = Plans { settings };
     let round = async || {
         plans
-            .with(trips, Backlog::default(), async |plan, binary| {
-                measure(&plan, binary, common, load, shutdown).await
+            .with(trips, Backlog::default(), async |plan, fleet| {
+                measure(&plan, fleet, load, shutdown).await
             })
             .await
     };
@@ -114,14 +113,13 @@ pub async fn run(
 
 async fn measure(
     plan: &Arc<Plan>,
-    binary: &Path,
-    common: &CommonArgs,
+    fleet: &Fleet,
     load: Load,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
     let counts = create_topics(plan, &plan.settings.topics.joined_streams).await?;
     let ids = register(&plan.settings).await?;
-    let joiner = Joiner::start(1, binary, plan, common)?;
+    let joiner = Joiners::start(1, fleet, plan)?;
     let (latency, took) = blocking(shutdown, {
         let (plan, counts) = (Arc::clone(plan), counts.clone());
         move |shutdown| send_and_read(&plan, ids, &counts, load, shutdown)

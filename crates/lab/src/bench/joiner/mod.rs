@@ -19,7 +19,7 @@ use kafka::topics::{PartitionCounts, Wanted};
 use models::topics::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use serde::Serialize;
-use service::{CommonArgs, Shutdown, with_causes};
+use service::{Shutdown, with_causes};
 use tracing::{debug, info};
 
 pub mod latency;
@@ -29,8 +29,8 @@ pub use progress::{Progress, Tenth};
 pub use report::{Figures, Machine, Report};
 
 use super::rows::register;
-use super::{BenchError, Usage, blocking, cores, delete_topics, unique_prefix};
-use fleet::binary;
+use super::{BenchError, Usage, blocking, cores, delete_topics, unique_prefix, with_fleet};
+use fleet::Fleet;
 use measure::Sample;
 use plan::{Backlog, Plan, Round};
 use process::Joiners;
@@ -66,8 +66,7 @@ pub enum Keys {
     Foreign,
 }
 
-/// Measures the joiner that lies beside this program. `common` says where the configuration was read from, so that the
-/// joiner reads it there, too.
+/// Measures the joiner that lies beside this program.
 ///
 /// Whatever happens, the topics of the run are deleted before it returns; a second signal prevents that.
 ///
@@ -76,7 +75,6 @@ pub enum Keys {
 /// [`BenchError`].
 pub async fn run(
     settings: &Settings,
-    common: &CommonArgs,
     options: Options,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
@@ -85,8 +83,8 @@ pub async fn run(
     let backlog = Backlog { spread, keys };
     let round = async |options: Options| {
         plans
-            .with(options.trips, backlog, async |plan, binary| {
-                measure(&plan, binary, common, options, shutdown).await
+            .with(options.trips, backlog, async |plan, fleet| {
+                measure(&plan, fleet, options, shutdown).await
             })
             .await
     };
@@ -103,18 +101,17 @@ struct Plans<'a> {
 }
 
 impl Plans<'_> {
-    /// Gives `work` a plan with names that nobody else has, and the joiner's program.
+    /// Gives `work` a plan with names that nobody else has, and a fleet to start joiners with.
     async fn with<T>(
         &self,
         trips: u64,
         backlog: Backlog,
-        work: impl AsyncFnOnce(Arc<Plan>, &std::path::Path) -> Result<T, BenchError>,
+        work: impl AsyncFnOnce(Arc<Plan>, &Fleet) -> Result<T, BenchError>,
     ) -> Result<T, BenchError> {
-        let binary = binary("joiner")?;
         let mut plan = Plan::new(self.settings, unique_prefix(), trips)?;
         plan.backlog = backlog;
         let plan = Arc::new(plan);
-        let outcome = work(Arc::clone(&plan), &binary).await;
+        let outcome = with_fleet(async |fleet| work(Arc::clone(&plan), fleet).await).await;
         clean_up(&plan).await;
         outcome
     }
@@ -122,8 +119,7 @@ impl Plans<'_> {
 
 async fn measure(
     plan: &Arc<Plan>,
-    binary: &std::path::Path,
-    common: &CommonArgs,
+    fleet: &Fleet,
     options: Options,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
@@ -155,7 +151,7 @@ async fn measure(
     }
 
     info!(joiners = options.joiners, "measuring the join");
-    let mut joiners = Joiners::start(options.joiners, binary, plan, common)?;
+    let mut joiners = Joiners::start(options.joiners, fleet, plan)?;
     let samples = joiners.follow(plan.trips, shutdown).await?;
     let joined = figures(&samples, plan, joiners.usage());
     let progress = Progress::of(&samples, plan.trips);

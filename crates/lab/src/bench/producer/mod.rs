@@ -1,34 +1,34 @@
 //! `lab bench producer`: how fast the API answers, and the raw limit beside it: librdkafka writing the same records
 //! without HTTP.
 //!
-//! A run has topics of its own (`plan`), starts the API as a process (`api`) and asks it for trips (`load`, over
+//! A run has topics of its own (`plan`), starts the API as a process and asks it for trips (`load`, over
 //! `connection`), looks whether Kafka holds what was answered, and writes the same rows itself (`limit`).
 
 mod answer;
-mod api;
 mod connection;
 mod limit;
 mod load;
 mod plan;
 pub(super) mod report;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kafka::topics::{PartitionCounts, Wanted, describe, ensure};
-use service::{CommonArgs, Shutdown};
+use service::Shutdown;
 use tracing::info;
 
 pub use load::Load;
 pub use report::{Figures, Limit, Machine, Report};
 
 use super::rows::register;
-use super::{BenchError, blocking, cores, delete_topics, unique_prefix};
-use api::Api;
-use fleet::binary;
+use super::{BenchError, blocking, cores, delete_topics, unique_prefix, with_fleet};
+use fleet::{Configuration, Fleet, Program};
 use plan::Plan;
 use verify::settings::Settings;
+
+/// How long the API may take to end.
+const EXIT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +51,7 @@ impl Options {
     }
 }
 
-/// Measures the API that lies beside this program. `common` says where the configuration was read from, so that the API
-/// reads it there, too.
+/// Measures the API that lies beside this program.
 ///
 /// Whatever happens, the topics of the run are deleted before it returns; a second signal prevents that.
 ///
@@ -62,21 +61,18 @@ impl Options {
 /// Kafka.
 pub async fn run(
     settings: &Settings,
-    common: &CommonArgs,
     options: Options,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
-    let binary = binary("producer-api")?;
     let plan = Arc::new(Plan::new(settings, unique_prefix()));
-    let outcome = measure(&plan, &binary, common, options, shutdown).await;
+    let outcome = with_fleet(async |fleet| measure(&plan, fleet, options, shutdown).await).await;
     delete_topics(&plan.settings, &plan.prefix, &plan.all_topics()).await;
     outcome
 }
 
 async fn measure(
     plan: &Arc<Plan>,
-    binary: &Path,
-    common: &CommonArgs,
+    fleet: &Fleet,
     options: Options,
     shutdown: &Shutdown,
 ) -> Result<Report, BenchError> {
@@ -84,13 +80,16 @@ async fn measure(
     let wanted: Vec<Wanted<'_>> = plan.topics().map(Wanted::from).collect();
     let counts = ensure(&plan.settings.kafka, &wanted).await?;
     info!(topics = format!("{}.*", plan.prefix), "starting the API");
-    let mut api = Api::start(binary, plan, common)?;
-    api.ready(shutdown).await?;
+    let mut configuration = Configuration::of(&plan.settings);
+    configuration.set("producer.listen", "127.0.0.1:0");
+    let name = Program::ProducerApi.name();
+    let mut api = fleet.start(Program::ProducerApi, name, &configuration)?;
+    let address = api.ready(&mut [], shutdown).await?;
     let mut answered = 0;
     let mut loads = Vec::new();
     for load in options.loads() {
         info!("measuring {load}");
-        let (address, process) = (api.address(), api.process_id());
+        let process = api.id();
         let measured = blocking(shutdown, move |shutdown| {
             load::run(load, address, process, options.duration, shutdown)
         });
@@ -98,7 +97,7 @@ async fn measure(
         answered += measured.answered_trips;
         loads.push(measured.figures);
     }
-    api.stop().await?;
+    api.stop(EXIT_DEADLINE).await?;
     ensure_written(plan, &names[..3], answered).await?;
 
     let mut limit = None;

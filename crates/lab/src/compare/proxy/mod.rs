@@ -4,7 +4,7 @@
 mod http;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -85,13 +85,13 @@ struct Way {
 }
 
 impl Proxy {
-    /// Listens on `address` for requests to the API at `upstream`, such as `http://127.0.0.1:8001`.
+    /// Listens on a free port of this machine for requests to the API at `upstream`, such as `http://127.0.0.1:8001`.
     ///
     /// # Errors
     ///
-    /// The system's, if that address can't be had.
-    pub(super) async fn start(address: SocketAddr, upstream: String) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    /// The system's, if none can be had.
+    pub(super) async fn start(upstream: String) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (behaviour, watched) = watch::channel(Behaviour::Undisturbed);
         let load = Arc::new(Load::default());

@@ -1,5 +1,3 @@
-use std::net::Ipv4Addr;
-
 use tokio::time::timeout;
 
 use super::*;
@@ -25,7 +23,7 @@ async fn echo() -> String {
 }
 
 async fn proxy() -> Proxy {
-    Proxy::start((Ipv4Addr::LOCALHOST, 0).into(), echo().await).await.expect("it listens")
+    Proxy::start(echo().await).await.expect("it listens")
 }
 
 fn client() -> reqwest::Client {

@@ -108,7 +108,7 @@ async fn members_and_their_children_end_with_the_group() {
 }
 
 /// Set for the process that `the_group_ends_even_if_its_maker_is_killed` kills: this test program, started again.
-const MAKER: &str = "TRIPCTL_TEST_MAKER";
+const MAKER: &str = "TRIPSTREAM_TEST_MAKER";
 
 #[tokio::test]
 async fn a_maker_that_will_be_killed() {
