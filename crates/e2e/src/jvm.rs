@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::stack::Stack;
+use devstack::Addresses;
 
 /// Set, by `deploy/with-kafka`, to the script that starts and stops them.
 const SCRIPT: &str = "TRIPSTREAM_TEST_KAFKA_JVM";
@@ -36,11 +36,11 @@ impl Jvm {
     }
 
     /// Its addresses.
-    pub(crate) fn stack(&self) -> Stack {
+    pub(crate) fn addresses(&self) -> Addresses {
         let Ports { kafka, registry, .. } = self.ports;
-        Stack {
-            bootstrap: format!("127.0.0.1:{kafka}"),
-            registry: format!("http://127.0.0.1:{registry}/apis/ccompat/v7"),
+        Addresses {
+            bootstrap_servers: format!("127.0.0.1:{kafka}"),
+            registry_url: format!("http://127.0.0.1:{registry}/apis/ccompat/v7"),
         }
     }
 

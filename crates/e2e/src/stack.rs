@@ -18,7 +18,11 @@ pub struct Stack {
 impl Stack {
     /// The one that the environment names, else the dev stack that all tests of the process share.
     pub fn shared() -> Self {
-        let Addresses { bootstrap_servers, registry_url } = Addresses::for_tests();
+        Self::at(Addresses::for_tests())
+    }
+
+    fn at(addresses: Addresses) -> Self {
+        let Addresses { bootstrap_servers, registry_url } = addresses;
         Self { bootstrap: bootstrap_servers, registry: registry_url }
     }
 
@@ -58,7 +62,7 @@ impl OwnStack {
     pub fn start() -> Self {
         if Jvm::is_wanted() {
             let jvm = Jvm::start();
-            return Self { stack: jvm.stack(), kind: Kind::Jvm(jvm) };
+            return Self { stack: Stack::at(jvm.addresses()), kind: Kind::Jvm(jvm) };
         }
         let devstack = DevStack::start(devstack::Options::default()).unwrap();
         let stack =

@@ -8,6 +8,7 @@ pub mod partitioner;
 pub mod probe;
 mod properties;
 pub mod timestamps;
+mod topic_error;
 pub mod topics;
 pub mod transaction;
 

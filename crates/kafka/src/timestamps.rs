@@ -6,7 +6,7 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier,
 };
 
-use crate::topics::{REQUEST_TIMEOUT, TopicError};
+use crate::topic_error::{REQUEST_TIMEOUT, TopicError};
 use crate::{KafkaConfig, LogContext};
 
 const AFTER: &str = "message.timestamp.after.max.ms";

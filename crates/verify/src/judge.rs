@@ -3,52 +3,22 @@
 //! It does not run the join again, whose result may depend on the order in which rows came. It checks what must
 //! hold whatever the order was.
 
-use std::time::Duration;
-
 use kafka::partitioner::partition_for;
 use models::{EventTime, Side};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ledger::{Ledger, Output, Progress, TripRows};
 use crate::rows::Place;
+use crate::rules::Rules;
 use crate::trip::Case;
 use crate::verdict::{Fate, Kind, Verdict};
 
-/// What the joiner was set to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
-    /// How far apart the rows of one trip may be.
-    pub window: Duration,
-    /// What the inputs are called, in the order of [`Side::ALL`].
-    pub inputs: [String; 3],
-    /// What the outputs are called: joined, unmatched, rejects.
-    pub outputs: [String; 3],
+/// Judges all that `ledger` has collected so far. More may be added afterwards and judged again.
+pub fn judge(ledger: &Ledger, rules: &Rules, progress: &Progress) -> Verdict {
+    Judge::new(ledger, rules, progress).verdict()
 }
 
-impl Rules {
-    pub(crate) fn window_ms(&self) -> i64 {
-        i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// Where an input row lies, for people: `hw.fake.trips/2/41`.
-    pub(crate) fn input(&self, side: Side, place: Place) -> String {
-        format!("{}/{place}", self.inputs[side.index()])
-    }
-
-    pub(crate) fn joined(&self, place: Place) -> String {
-        format!("{}/{place}", self.outputs[0])
-    }
-
-    pub(crate) fn unmatched(&self, place: Place) -> String {
-        format!("{}/{place}", self.outputs[1])
-    }
-
-    pub(crate) fn reject(&self, place: Place) -> String {
-        format!("{}/{place}", self.outputs[2])
-    }
-}
-
-pub(crate) struct Judge<'l> {
+struct Judge<'l> {
     ledger: &'l Ledger,
     rules: &'l Rules,
     progress: &'l Progress,
@@ -58,7 +28,7 @@ pub(crate) struct Judge<'l> {
 }
 
 impl<'l> Judge<'l> {
-    pub(crate) fn new(ledger: &'l Ledger, rules: &'l Rules, progress: &'l Progress) -> Self {
+    fn new(ledger: &'l Ledger, rules: &'l Rules, progress: &'l Progress) -> Self {
         let mut judge = Self {
             ledger,
             rules,

@@ -6,9 +6,7 @@ use models::records::{JoinedStream, UnmatchedTrip};
 use models::{EventTime, Partition, Side};
 use rustc_hash::FxHashMap;
 
-use crate::judge::{Judge, Rules};
 use crate::rows::{Input, InputRow, JoinedRow, Place, UnmatchedRow};
-use crate::verdict::Verdict;
 
 /// The rows of one trip. Nearly always three inputs and one output.
 #[derive(Debug, Default)]
@@ -57,7 +55,7 @@ impl Progress {
     }
 }
 
-/// Collects rows, in any order, and judges them.
+/// Collects rows, in any order. [`judge`](crate::judge()) judges them.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub(crate) trips: HashMap<Box<str>, TripRows, rustc_hash::FxBuildHasher>,
@@ -108,11 +106,6 @@ impl Ledger {
     /// A row of an output that can't be read: always a fault. `which` is its topic, partition and offset.
     pub fn unreadable_output(&mut self, which: String, why: String) {
         self.unreadable_outputs.push((which, why));
-    }
-
-    /// Judges all that was collected so far. More may be added afterwards and judged again.
-    pub fn judge(&self, rules: &Rules, progress: &Progress) -> Verdict {
-        Judge::new(self, rules, progress).verdict()
     }
 
     fn trip(&mut self, trip_id: &str) -> &mut TripRows {

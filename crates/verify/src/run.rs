@@ -3,91 +3,30 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use avro_schemas::{RegistryClient, RegistryConfig, RegistryError, SchemaCache};
-use kafka::KafkaConfig;
+use avro_schemas::{RegistryClient, SchemaCache};
 use kafka::headers::{self, ERROR_OFFSET, ERROR_PARTITION, ERROR_TOPIC, REASON};
-use kafka::topics::TopicError;
 use models::records::{DriverEarning, JoinedStream, Rider, Trip, UnmatchedTrip};
 use models::topics::Topics;
 use models::{EventTime, Partition, Side};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Timestamp};
-use service::{Shutdown, with_causes};
+use service::Shutdown;
 use tokio::runtime::Handle;
 use tracing::info;
 
+use crate::config::Config;
 use crate::consume::{self, ConsumeError, Next, Range};
 use crate::decode::{ValueError, Values};
-use crate::judge::Rules;
+use crate::error::VerifyError;
+use crate::judge::judge;
 use crate::ledger::Ledger;
 use crate::report::Report;
 use crate::rows::{Input, Place};
-use crate::settings::{JoinerView, Settings};
 use crate::snapshot::{self, Bounds, Snapshot};
 use crate::verdict::{Fate, Verdict};
 
 /// Pause between two looks at what has been added.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// What is checked, and where.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The cluster.
-    pub kafka: KafkaConfig,
-    /// The registry.
-    pub registry: RegistryConfig,
-    /// The topics.
-    pub topics: Topics,
-    /// The joiner.
-    pub joiner: JoinerView,
-    /// How long to wait for the joiner; none to judge at once.
-    pub wait: Option<Duration>,
-}
-
-impl Config {
-    /// What the settings say.
-    ///
-    /// # Errors
-    ///
-    /// If section `[joiner]` has a value of the wrong form.
-    pub fn new(settings: &Settings) -> Result<Self, service::ConfigError> {
-        Ok(Self {
-            kafka: settings.kafka.clone(),
-            registry: settings.registry.clone(),
-            topics: settings.topics.clone(),
-            joiner: settings.joiner()?,
-            wait: None,
-        })
-    }
-
-    fn rules(&self) -> Rules {
-        Rules {
-            window: self.joiner.window,
-            inputs: self.topics.inputs().map(|topic| topic.name.clone()),
-            outputs: self.topics.outputs().map(|topic| topic.name.clone()),
-        }
-    }
-}
-
-/// Why there is no verdict.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// A topic could not be read.
-    #[error(transparent)]
-    Consume(#[from] ConsumeError),
-    /// The cluster could not be asked for its topics.
-    #[error("{}", with_causes(.0))]
-    Topics(#[from] TopicError),
-    /// Rows of an output don't show because a transaction in front of them stays open.
-    #[error("a transaction on {topic} stays open and hides rows; is a joiner hanging?")]
-    OpenTransaction {
-        /// The topic.
-        topic: String,
-    },
-    /// The registry could not be asked for a schema: whether a row can be read is not known.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-}
 
 /// Reads the three inputs and the three outputs to their ends as they are now, and judges them.
 ///
@@ -114,7 +53,7 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> Result<Report, VerifyE
         let (config_, shutdown_) = (config.clone(), shutdown.clone());
         let work = move || -> Result<(Reading, Verdict), VerifyError> {
             reading.read(&config_, &snapshot, &shutdown_)?;
-            let verdict = reading.ledger.judge(&rules, &snapshot.progress);
+            let verdict = judge(&reading.ledger, &rules, &snapshot.progress);
             Ok((reading, verdict))
         };
         let verdict;

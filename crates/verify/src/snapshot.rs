@@ -11,10 +11,10 @@ use rdkafka::consumer::Consumer;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use service::Shutdown;
 
-use crate::VerifyError;
+use crate::config::Config;
 use crate::consume::{self, ConsumeError, Next, REQUEST_TIMEOUT, Range};
+use crate::error::VerifyError;
 use crate::ledger::Progress;
-use crate::run::Config;
 
 /// How long a transaction may stay open: a little more than Kafka's default time-out for one that was abandoned.
 const OPEN_TRANSACTION: Duration = Duration::from_secs(70);

@@ -2,9 +2,9 @@
 
 use models::{EventTime, Side};
 
-use crate::judge::Rules;
 use crate::ledger::{Output, Progress, TripRows};
 use crate::rows::{InputRow, JoinedRow, UnmatchedRow};
+use crate::rules::Rules;
 use crate::verdict::{Fate, Kind, Verdict};
 
 /// How many rows that say the same are tried for one side of a joined row. A client that repeats a row more often

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use models::Side;
 use streams::{Streams, WINDOW_MS, all_read, at, join, rows, rules, unmatched};
-use verify::{Fate, Input, Kind, Progress, Verdict};
+use verify::{Fate, Input, Kind, Progress, Verdict, judge};
 
 /// The fates of all rows that there are.
 fn fates(verdict: &Verdict) -> Vec<(Fate, u64)> {
@@ -378,7 +378,7 @@ fn rows_that_the_joiner_has_not_read_are_open() {
     streams.joined(2_000, &join(&rows(0)));
     let mut progress = all_read();
     progress.next[Side::Rider.index()] = BTreeMap::from([(0, 1)]);
-    let verdict = streams.ledger.judge(&rules(), &progress);
+    let verdict = judge(&streams.ledger, &rules(), &progress);
     assert_eq!(fates(&verdict), [(Fate::Joined, 3), (Fate::Unread, 1), (Fate::Waiting, 2)]);
     assert!(verdict.is_clean() && verdict.fates.open() == 3);
 
@@ -388,7 +388,7 @@ fn rows_that_the_joiner_has_not_read_are_open() {
 
     // Nothing is said of rows while others are on their way between partitions.
     let progress = Progress { forwarded: 1, ..all_read() };
-    let verdict = streams.ledger.judge(&rules(), &progress);
+    let verdict = judge(&streams.ledger, &rules(), &progress);
     assert_eq!(fates(&verdict), [(Fate::Joined, 3), (Fate::Unread, 3)]);
     assert!(verdict.is_clean());
 }
@@ -403,7 +403,7 @@ fn a_watermark_says_something_of_its_own_task_only() {
     streams.unmatched(0, &unmatched(&rows(0), &[Side::Trip], 2 * WINDOW_MS));
     let with_tasks = |tasks| {
         let progress = Progress { tasks, ..all_read() };
-        streams.ledger.judge(&rules(), &progress).fates.total(Fate::Missing)
+        judge(&streams.ledger, &rules(), &progress).fates.total(Fate::Missing)
     };
     assert_eq!(with_tasks(1), 31);
     let of_one_in_eight = with_tasks(8);
@@ -416,14 +416,14 @@ fn what_retention_has_taken_is_not_judged() {
     streams.joined(2_000, &join(&rows(0)));
     streams.rejected(Side::Trip, at(0), "late");
     let progress = Progress { inputs_cut: true, ..all_read() };
-    let verdict = streams.ledger.judge(&rules(), &progress);
+    let verdict = judge(&streams.ledger, &rules(), &progress);
     assert!(verdict.is_clean(), "{verdict:#?}");
     assert_eq!(verdict.unjudged_outputs, 4);
 
     let mut streams = Streams::default();
     streams.three(&rows(0));
     let progress = Progress { outputs_cut: true, ..all_read() };
-    let verdict = streams.ledger.judge(&rules(), &progress);
+    let verdict = judge(&streams.ledger, &rules(), &progress);
     assert!(verdict.is_clean(), "{verdict:#?}");
     assert_eq!(fates(&verdict), [(Fate::Unjudged, 3)]);
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use generator::Generator;
 use models::records::{CompleteTrip, JoinedStream, UnmatchedTrip};
 use models::{EventTime, Side};
-use verify::{Input, Ledger, Place, Progress, Rules, Verdict};
+use verify::{Input, Ledger, Place, Progress, Rules, Verdict, judge};
 
 pub(crate) const WINDOW_MS: i64 = 600_000;
 /// When the first row of a trip happens.
@@ -95,7 +95,7 @@ impl Streams {
     }
 
     pub(crate) fn judge(&self) -> Verdict {
-        self.ledger.judge(&rules(), &all_read())
+        judge(&self.ledger, &rules(), &all_read())
     }
 }
 
