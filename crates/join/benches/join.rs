@@ -1,7 +1,7 @@
 //! A stream of trips through a task, from the first row to the expiry of the marks: `cargo bench -p join`.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use join::{Config, Decision, Layout, Origin, Row, Task, WallTime};
+use join::{Decision, JoinConfig, Row, RowOrigin, Task, TaskLayout, WallTime};
 use models::{EventTime, Side, TripId};
 
 const TRIPS: i64 = 10_000;
@@ -19,7 +19,7 @@ fn row(trip: i64, side: Side) -> Row<Vec<u8>> {
         side,
         ts: Some(ts),
         payload: vec![b'x'; PAYLOAD_BYTES],
-        origin: Origin { partition: 0, offset: trip },
+        origin: RowOrigin { partition: 0, offset: trip },
     }
 }
 
@@ -36,8 +36,8 @@ fn stream(apart: i64) -> Vec<Row<Vec<u8>>> {
 }
 
 fn joined(rows: Vec<Row<Vec<u8>>>) -> usize {
-    let layout = Layout::new(0, 1, [1, 1, 1]).expect("one partition each");
-    let mut task = Task::new(&Config::default(), layout).expect("the defaults are valid");
+    let layout = TaskLayout::new(0, 1, [1, 1, 1]).expect("one partition each");
+    let mut task = Task::new(&JoinConfig::default(), layout).expect("the defaults are valid");
     let mut out = Vec::new();
     let mut joined = 0;
     for (index, row) in rows.into_iter().enumerate() {

@@ -21,7 +21,7 @@ pub enum Duplicates {
 
 /// The settings of the rules. Times count in whole milliseconds; what is below one is cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct JoinConfig {
     /// How far apart the rows of one trip may be, the bound included (rule 1). 1 ms to 366 days.
     pub window: Duration,
     /// How far a row may be behind the largest timestamp of its partition and still be on time
@@ -44,7 +44,7 @@ pub struct Config {
     pub changelog: bool,
 }
 
-impl Default for Config {
+impl Default for JoinConfig {
     fn default() -> Self {
         Self {
             window: Duration::from_secs(10 * 60),
@@ -65,7 +65,7 @@ pub enum SetupError {
     /// A time is too short to mean anything.
     #[error("{setting} must be at least 1 ms, it is {value:?}")]
     TooShort {
-        /// The field of [`Config`].
+        /// The field of [`JoinConfig`].
         setting: &'static str,
         /// What it was.
         value: Duration,
@@ -73,7 +73,7 @@ pub enum SetupError {
     /// A time is longer than 366 days.
     #[error("{setting} must be at most 366 days, it is {value:?}")]
     TooLong {
-        /// The field of [`Config`].
+        /// The field of [`JoinConfig`].
         setting: &'static str,
         /// What it was.
         value: Duration,
@@ -93,7 +93,7 @@ pub enum SetupError {
 
 /// The settings as the rules use them: checked, in milliseconds.
 #[derive(Debug, Clone)]
-pub(crate) struct Rules {
+pub(crate) struct CheckedConfig {
     pub(crate) window_ms: i64,
     pub(crate) grace_ms: i64,
     pub(crate) idle_ms: i64,
@@ -103,7 +103,7 @@ pub(crate) struct Rules {
     pub(crate) max_state_bytes: usize,
 }
 
-impl Config {
+impl JoinConfig {
     /// Says whether a task can be set up with these settings.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Config {
         self.rules().map(drop)
     }
 
-    pub(crate) fn rules(&self) -> Result<Rules, SetupError> {
+    pub(crate) fn rules(&self) -> Result<CheckedConfig, SetupError> {
         let at_least_one = |setting, value: Duration| match millis(setting, value)? {
             0 => Err(SetupError::TooShort { setting, value }),
             ms => Ok(ms),
@@ -121,7 +121,7 @@ impl Config {
         if self.max_state_bytes == 0 {
             return Err(SetupError::NoState);
         }
-        Ok(Rules {
+        Ok(CheckedConfig {
             window_ms: at_least_one("window", self.window)?,
             grace_ms: millis("grace", self.grace)?,
             idle_ms: at_least_one("idle", self.idle)?,
@@ -142,13 +142,13 @@ fn millis(setting: &'static str, value: Duration) -> Result<i64, SetupError> {
 
 /// Which task this is, of how many, and what it reads (rule 8).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub struct TaskLayout {
     task: Partition,
     tasks: Partition,
     inputs: Vec<(Side, Partition)>,
 }
 
-impl Layout {
+impl TaskLayout {
     /// Task number `task` of `tasks`, where the three inputs have `partitions` partitions, in the
     /// order of [`Side::ALL`].
     ///

@@ -9,16 +9,16 @@ use crate::Row;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<P> {
     /// The three rows of a trip met within the window (rule 1).
-    Joined(Joined<P>),
+    Joined(JoinedRows<P>),
     /// A trip was not complete when it had to be decided (rules 5 and 11).
-    Unmatched(Unmatched<P>),
+    Unmatched(UnmatchedRows<P>),
     /// A row can't take part in the join.
-    Rejected(Rejected<P>),
+    Rejected(RejectedRow<P>),
 }
 
 /// A complete trip.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joined<P> {
+pub struct JoinedRows<P> {
     /// The trip; the key of the output.
     pub trip_id: TripId,
     /// The latest timestamp of the three rows; the timestamp of the output.
@@ -29,7 +29,7 @@ pub struct Joined<P> {
 
 /// A trip that lacks one or two of its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmatched<P> {
+pub struct UnmatchedRows<P> {
     /// The trip; the key of the output.
     pub trip_id: TripId,
     /// The latest timestamp of the rows that came; the timestamp of the output.
@@ -42,7 +42,7 @@ pub struct Unmatched<P> {
     pub watermark: EventTime,
 }
 
-impl<P> Unmatched<P> {
+impl<P> UnmatchedRows<P> {
     /// The sides that did not come.
     pub fn missing(&self) -> impl Iterator<Item = Side> {
         Side::ALL.into_iter().filter(|side| self.payloads[side.index()].is_none())
@@ -51,7 +51,7 @@ impl<P> Unmatched<P> {
 
 /// A row that can't take part in the join, as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected<P> {
+pub struct RejectedRow<P> {
     /// The row.
     pub row: Row<P>,
     /// Why.
@@ -103,9 +103,9 @@ impl RejectReason {
 
 /// What became of a row in the moment it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum RowFate {
     /// It took its place in an open entry; that entry's decision is its fate.
-    Held,
+    Open,
     /// It was the last of its trip: the trip is joined.
     Joined,
     /// Its side of the trip was taken: it is dropped.
@@ -138,9 +138,11 @@ pub struct Counters {
     pub rejected_duplicate: u64,
     /// Rows passed on to their home task, which counts them as its own.
     pub passed_on: u64,
-    /// Marks of decided trips given up early because the state was full. No row is lost by that,
-    /// but a straggler of such a trip is no longer recognised.
-    pub marks_forgotten: u64,
+    /// Closed entries dropped early because the state was full (rule 11). No row is lost by that, but a straggler of
+    /// such a trip is no longer recognised.
+    // The name in the changelog, which writes this as JSON.
+    #[serde(rename = "marks_forgotten")]
+    pub closed_forgotten: u64,
 }
 
 impl Counters {

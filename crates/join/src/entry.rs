@@ -1,10 +1,10 @@
-//! Entries (rule 3): the rows of one trip that belong together, and the marks that they leave.
+//! Entries (rule 3): the rows of one trip that belong together, and what is kept of them once they are decided.
 
 use models::{EventTime, Side, TripId};
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
-use crate::index::TripKey;
+use crate::keys::{OpenKey, TripKey};
 
 /// The event times between the earliest and the latest row of an entry, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ impl Span {
 
 /// A row in an open entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held<P> {
+pub struct OpenRow<P> {
     /// When it happened.
     pub ts: EventTime,
     /// What it carries.
@@ -42,14 +42,14 @@ pub struct Held<P> {
 
 /// An entry that waits for the rest of its rows. It has one or two.
 #[derive(Debug)]
-pub(crate) struct Open<P> {
+pub(crate) struct OpenTrip<P> {
     pub(crate) trip_id: TripId,
     pub(crate) trip: TripKey,
     pub(crate) span: Span,
-    pub(crate) rows: [Option<Held<P>>; 3],
+    pub(crate) rows: [Option<OpenRow<P>>; 3],
 }
 
-impl<P> Open<P> {
+impl<P> OpenTrip<P> {
     pub(crate) fn sides(&self) -> usize {
         self.rows.iter().flatten().count()
     }
@@ -57,41 +57,38 @@ impl<P> Open<P> {
 
 /// How an entry was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum ClosedAs {
     Joined,
     Unmatched,
 }
 
-/// The mark that a decided entry leaves, so that stragglers are recognised.
+/// What is kept of a decided entry, so that its stragglers are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedTrip {
     pub(crate) span: Span,
-    pub(crate) outcome: Outcome,
+    pub(crate) closed_as: ClosedAs,
 }
 
-/// Where an open entry is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Slot(u32);
-
-/// An entry of a trip. Open ones are large and few, marks small and many: so they live apart.
+/// An entry of a trip. Open ones are large and few, closed ones are small and many: so the open ones are kept
+/// elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
-    Open(Slot),
-    Closed(Closed),
+pub(crate) enum TripEntry {
+    Open(OpenKey),
+    Closed(ClosedTrip),
 }
 
 /// The entries of one trip, in the order in which they were opened. Nearly always there is one.
 #[derive(Debug, Default)]
-pub(crate) enum Entries {
+pub(crate) enum TripEntries {
     /// A trip that is about to get its first entry, or to go.
     #[default]
     None,
-    One(Entry),
-    Many(Vec<Entry>),
+    One(TripEntry),
+    Many(Vec<TripEntry>),
 }
 
-impl Entries {
-    pub(crate) fn as_slice(&self) -> &[Entry] {
+impl TripEntries {
+    pub(crate) fn as_slice(&self) -> &[TripEntry] {
         match self {
             Self::None => &[],
             Self::One(entry) => std::slice::from_ref(entry),
@@ -99,7 +96,7 @@ impl Entries {
         }
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [Entry] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [TripEntry] {
         match self {
             Self::None => &mut [],
             Self::One(entry) => std::slice::from_mut(entry),
@@ -107,7 +104,7 @@ impl Entries {
         }
     }
 
-    pub(crate) fn push(&mut self, entry: Entry) {
+    pub(crate) fn push(&mut self, entry: TripEntry) {
         match self {
             Self::None => *self = Self::One(entry),
             Self::One(first) => *self = Self::Many(vec![*first, entry]),
@@ -129,11 +126,11 @@ impl Entries {
     }
 }
 
-/// The open entries, each in a slot that is used again once it is free.
+/// The open entries. The place of one that is taken out is used again.
 #[derive(Debug)]
-pub(crate) struct Slots<P>(Slab<Open<P>>);
+pub(crate) struct OpenTrips<P>(Slab<OpenTrip<P>>);
 
-impl<P> Slots<P> {
+impl<P> OpenTrips<P> {
     pub(crate) const fn new() -> Self {
         Self(Slab::new())
     }
@@ -142,28 +139,28 @@ impl<P> Slots<P> {
         self.0.len()
     }
 
-    pub(crate) fn insert(&mut self, open: Open<P>) -> Slot {
-        Slot(u32::try_from(self.0.insert(open)).expect("fewer than 2^32 open entries"))
+    pub(crate) fn insert(&mut self, open: OpenTrip<P>) -> OpenKey {
+        OpenKey(u32::try_from(self.0.insert(open)).expect("fewer than 2^32 open entries"))
     }
 
-    pub(crate) fn get(&self, slot: Slot) -> &Open<P> {
-        &self.0[slot.0 as usize]
+    pub(crate) fn get(&self, key: OpenKey) -> &OpenTrip<P> {
+        &self.0[key.0 as usize]
     }
 
-    pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Open<P> {
-        &mut self.0[slot.0 as usize]
+    pub(crate) fn get_mut(&mut self, key: OpenKey) -> &mut OpenTrip<P> {
+        &mut self.0[key.0 as usize]
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot) -> Open<P> {
-        self.0.remove(slot.0 as usize)
+    pub(crate) fn remove(&mut self, key: OpenKey) -> OpenTrip<P> {
+        self.0.remove(key.0 as usize)
     }
 }
 
 /// What rule 3 makes of a row, given the entries of its trip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Choice {
+pub(crate) enum EntryChoice {
     /// It takes its side in the entry at this index.
-    Take(usize, Slot),
+    Take(usize, OpenKey),
     /// Its side is taken in an entry that it fits.
     Duplicate,
     /// It fits an entry that was decided without it.
@@ -175,36 +172,40 @@ pub(crate) enum Choice {
 /// Rule 3 for a row at `ts`. Where several open entries have its side free, it takes the one that
 /// it completes, else the one that expires first: that joins the most.
 pub(crate) fn choose<P>(
-    entries: &[Entry],
-    open: &Slots<P>,
+    entries: &[TripEntry],
+    open: &OpenTrips<P>,
     side: Side,
     ts: EventTime,
     window_ms: i64,
-) -> Choice {
-    let mut best: Option<(usize, EventTime, Choice)> = None;
-    let mut otherwise = Choice::Fresh;
+) -> EntryChoice {
+    let mut best: Option<(usize, EventTime, EntryChoice)> = None;
+    let mut otherwise = EntryChoice::Fresh;
     for (index, entry) in entries.iter().enumerate() {
         match entry {
-            Entry::Open(slot) => {
-                let entry = open.get(*slot);
+            TripEntry::Open(key) => {
+                let entry = open.get(*key);
                 if !entry.span.fits(ts, window_ms) {
                     continue;
                 }
                 if entry.rows[side.index()].is_some() {
-                    otherwise = Choice::Duplicate;
+                    otherwise = EntryChoice::Duplicate;
                     continue;
                 }
                 let (missing, first) = (3 - entry.sides(), entry.span.first);
                 if best.is_none_or(|(other, since, _)| (missing, first) < (other, since)) {
-                    best = Some((missing, first, Choice::Take(index, *slot)));
+                    best = Some((missing, first, EntryChoice::Take(index, *key)));
                 }
             }
-            Entry::Closed(mark) if mark.span.fits(ts, window_ms) => match mark.outcome {
-                Outcome::Joined => otherwise = Choice::Duplicate,
-                Outcome::Unmatched if otherwise == Choice::Fresh => otherwise = Choice::Decided,
-                Outcome::Unmatched => {}
-            },
-            Entry::Closed(_) => {}
+            TripEntry::Closed(closed) if closed.span.fits(ts, window_ms) => {
+                match closed.closed_as {
+                    ClosedAs::Joined => otherwise = EntryChoice::Duplicate,
+                    ClosedAs::Unmatched if otherwise == EntryChoice::Fresh => {
+                        otherwise = EntryChoice::Decided;
+                    }
+                    ClosedAs::Unmatched => {}
+                }
+            }
+            TripEntry::Closed(_) => {}
         }
     }
     best.map_or(otherwise, |(_, _, choice)| choice)

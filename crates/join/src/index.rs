@@ -7,17 +7,14 @@ use models::TripId;
 use rustc_hash::FxHasher;
 use slab::Slab;
 
-use crate::entry::Entries;
-
-/// Where a trip is kept. It is another trip's once this one is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TripKey(u32);
+use crate::entry::TripEntries;
+use crate::keys::TripKey;
 
 /// A trip that the task knows of.
 #[derive(Debug)]
-pub(crate) struct Trip {
+pub(crate) struct KnownTrip {
     pub(crate) id: TripId,
-    pub(crate) entries: Entries,
+    pub(crate) entries: TripEntries,
     /// Whether it stands in the list of changed trips.
     pub(crate) changed: bool,
 }
@@ -25,13 +22,13 @@ pub(crate) struct Trip {
 /// Finding a trip touches its id only if all 64 bits of its hash are right, and growing touches no trip at all: there
 /// may be millions, and each touch is a miss in every cache.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
-    by_hash: HashTable<Place>,
-    trips: Slab<Trip>,
+pub(crate) struct TripIndex {
+    by_hash: HashTable<HashedKey>,
+    trips: Slab<KnownTrip>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct HashedKey {
     hash: u64,
     key: TripKey,
 }
@@ -41,23 +38,23 @@ pub(crate) fn hash_of(id: &TripId) -> u64 {
     BuildHasherDefault::<FxHasher>::default().hash_one(id.as_str())
 }
 
-impl Index {
+impl TripIndex {
     /// The trip `id`, whose hash is `hash`.
     pub(crate) fn find(&self, hash: u64, id: &TripId) -> Option<TripKey> {
-        let is_it = |place: &Place| place.hash == hash && self.get(place.key).id == *id;
+        let is_it = |place: &HashedKey| place.hash == hash && self.get(place.key).id == *id;
         self.by_hash.find(hash, is_it).map(|place| place.key)
     }
 
     /// Takes in a trip that is not there.
-    pub(crate) fn insert(&mut self, hash: u64, id: TripId, entries: Entries) -> TripKey {
-        let key = self.trips.insert(Trip { id, entries, changed: false });
+    pub(crate) fn insert(&mut self, hash: u64, id: TripId, entries: TripEntries) -> TripKey {
+        let key = self.trips.insert(KnownTrip { id, entries, changed: false });
         let key = TripKey(u32::try_from(key).expect("fewer than 2^32 trips"));
-        self.by_hash.insert_unique(hash, Place { hash, key }, |place| place.hash);
+        self.by_hash.insert_unique(hash, HashedKey { hash, key }, |place| place.hash);
         key
     }
 
     /// Takes out a trip that is there.
-    pub(crate) fn remove(&mut self, key: TripKey) -> Trip {
+    pub(crate) fn remove(&mut self, key: TripKey) -> KnownTrip {
         let trip = self.trips.remove(key.0 as usize);
         let place = self.by_hash.find_entry(hash_of(&trip.id), |place| place.key == key);
         place.expect("every trip has its place").remove();
@@ -65,22 +62,22 @@ impl Index {
     }
 
     /// The trip that is kept at `key` now, if there is one.
-    pub(crate) fn at(&self, key: TripKey) -> Option<&Trip> {
+    pub(crate) fn at(&self, key: TripKey) -> Option<&KnownTrip> {
         self.trips.get(key.0 as usize)
     }
 
     /// A trip that is there.
-    pub(crate) fn get(&self, key: TripKey) -> &Trip {
+    pub(crate) fn get(&self, key: TripKey) -> &KnownTrip {
         &self.trips[key.0 as usize]
     }
 
     /// A trip that is there.
-    pub(crate) fn get_mut(&mut self, key: TripKey) -> &mut Trip {
+    pub(crate) fn get_mut(&mut self, key: TripKey) -> &mut KnownTrip {
         &mut self.trips[key.0 as usize]
     }
 
     /// All trips, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Trip> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &KnownTrip> {
         self.trips.iter().map(|(_, trip)| trip)
     }
 }

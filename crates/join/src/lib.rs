@@ -20,7 +20,7 @@
 //! - **A late row that fits an open entry takes its side**, as rule 3 says. If it completes the
 //!   trip, the trip is joined. If not, its own time puts the entry behind the watermark, and the
 //!   entry is decided unmatched in that moment.
-//! - **A trip_id used again** within the window of a joined trip meets that trip's mark: its rows
+//! - **A trip_id used again** within the window of a joined trip meets that trip's closed entry: its rows
 //!   are duplicates as far as they fit. "Never both joined and unmatched" holds of rows that fit
 //!   together; rows of one trip_id that lie further apart than the window are different trips to
 //!   the join, and each has its own decision.
@@ -34,28 +34,30 @@
 //!   stands, rather than jump to the wall clock; `watermark.rs` says why.
 //! - **A row whose time can't be true** does not keep its partition awake either: a client with a
 //!   wrong clock must neither make the others late nor stop the watermark.
-//! - **A full state** drops the oldest marks once they fill more than half of it, before it
+//! - **A full state** drops the oldest closed entries once they fill more than half of it, before it
 //!   decides open entries early. A straggler of such a trip opens an entry of its own;
-//!   [`Counters::marks_forgotten`] says how often that was risked. Rows that come for an entry
+//!   [`Counters::closed_forgotten`] says how often that was risked. Rows that come for an entry
 //!   decided early are rejected as late, though they may be on time.
 
+mod changes;
 mod config;
 mod decision;
-mod delta;
 mod entry;
 mod expiry;
 mod index;
+mod keys;
 mod row;
 mod task;
 mod trips;
 mod watermark;
 
-pub use config::{Config, Duplicates, Layout, SetupError};
+pub use changes::{Changes, EntryRef, EntryState, RestoreError, TaskState, TripRef, TripState};
+pub use config::{Duplicates, JoinConfig, SetupError, TaskLayout};
 pub use decision::{
-    Counters, Decision, Fate, Joined, RejectReason, Rejected, Unmatched, UnmatchedReason,
+    Counters, Decision, JoinedRows, RejectReason, RejectedRow, RowFate, UnmatchedReason,
+    UnmatchedRows,
 };
-pub use delta::{Changes, EntryRef, EntryState, RestoreError, Standing, TripRef, TripState};
-pub use entry::{Held, Span};
-pub use row::{Origin, Payload, Row, WallTime};
+pub use entry::{OpenRow, Span};
+pub use row::{Row, RowOrigin, RowPayload, WallTime};
 pub use task::Task;
-pub use watermark::{InputMark, Mark};
+pub use watermark::{InputWatermark, Watermark};

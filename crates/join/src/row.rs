@@ -6,19 +6,19 @@ use models::{EventTime, Partition, Side, TripId};
 
 /// What a row carries besides its trip and time. The join keeps it and hands it out again; it
 /// never looks into it.
-pub trait Payload: Clone {
+pub trait RowPayload: Clone {
     /// How many bytes it holds on the heap. Must be the same again after the payload went through
     /// the changelog, or a restored task counts its state differently.
     fn size_bytes(&self) -> usize;
 }
 
-impl Payload for Vec<u8> {
+impl RowPayload for Vec<u8> {
     fn size_bytes(&self) -> usize {
         self.len()
     }
 }
 
-impl Payload for Arc<[u8]> {
+impl RowPayload for Arc<[u8]> {
     fn size_bytes(&self) -> usize {
         self.len()
     }
@@ -26,7 +26,7 @@ impl Payload for Arc<[u8]> {
 
 /// Where a row was first read: a place in the input topic of its side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin {
+pub struct RowOrigin {
     /// The partition of the input topic.
     pub partition: Partition,
     /// The offset in it.
@@ -46,7 +46,7 @@ pub struct Row<P> {
     /// What it carries.
     pub payload: P,
     /// Where it was first read.
-    pub origin: Origin,
+    pub origin: RowOrigin,
 }
 
 /// What the wall clock shows, in milliseconds since the Unix epoch.

@@ -2,14 +2,14 @@
 
 use models::{EventTime, Partition, Side};
 
-use crate::config::{Config, Layout, Rules, SetupError};
-use crate::delta::{Changes, RestoreError, Standing, TripRef, TripState};
-use crate::entry::Open;
-use crate::trips::{Placed, Trips};
-use crate::watermark::{Mark, Watermarks};
+use crate::changes::{Changes, RestoreError, TaskState, TripRef, TripState};
+use crate::config::{CheckedConfig, JoinConfig, SetupError, TaskLayout};
+use crate::entry::OpenTrip;
+use crate::trips::{KnownTrips, PlacedRow};
+use crate::watermark::{Watermark, Watermarks};
 use crate::{
-    Counters, Decision, Duplicates, Fate, Payload, RejectReason, Rejected, Row, Unmatched,
-    UnmatchedReason, WallTime,
+    Counters, Decision, Duplicates, RejectReason, RejectedRow, Row, RowFate, RowPayload,
+    UnmatchedReason, UnmatchedRows, WallTime,
 };
 
 /// The join of the trips at home in one partition.
@@ -19,10 +19,10 @@ use crate::{
 /// the caller empties when it likes.
 ///
 /// ```
-/// use join::{Config, Decision, Layout, Origin, Row, Task, WallTime};
+/// use join::{JoinConfig, Decision, TaskLayout, RowOrigin, Row, Task, WallTime};
 /// use models::{EventTime, Side, TripId};
 ///
-/// let mut task = Task::new(&Config::default(), Layout::new(0, 1, [1, 1, 1])?)?;
+/// let mut task = Task::new(&JoinConfig::default(), TaskLayout::new(0, 1, [1, 1, 1])?)?;
 /// let mut out = Vec::new();
 /// for (offset, side) in Side::ALL.into_iter().enumerate() {
 ///     let row = Row {
@@ -30,7 +30,7 @@ use crate::{
 ///         side,
 ///         ts: Some(EventTime::from_millis(1_000)),
 ///         payload: side.as_str().as_bytes().to_vec(),
-///         origin: Origin { partition: 0, offset: offset as i64 },
+///         origin: RowOrigin { partition: 0, offset: offset as i64 },
 ///     };
 ///     task.on_row(row, WallTime::from_millis(1_000), &mut out);
 /// }
@@ -39,26 +39,26 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Task<P> {
-    rules: Rules,
-    layout: Layout,
+    rules: CheckedConfig,
+    layout: TaskLayout,
     watermarks: Watermarks,
-    trips: Trips<P>,
+    trips: KnownTrips<P>,
     counters: Counters,
     /// The state came from a changelog, and what is due in it was not decided yet.
     unsettled: bool,
 }
 
-impl<P: Payload> Task<P> {
+impl<P: RowPayload> Task<P> {
     /// A task that has seen nothing yet.
     ///
     /// # Errors
     ///
     /// The first setting of `config` that is out of its range.
-    pub fn new(config: &Config, layout: Layout) -> Result<Self, SetupError> {
+    pub fn new(config: &JoinConfig, layout: TaskLayout) -> Result<Self, SetupError> {
         let rules = config.rules()?;
         Ok(Self {
             watermarks: Watermarks::new(&rules, &layout),
-            trips: Trips::new(rules.window_ms, config.changelog),
+            trips: KnownTrips::new(rules.window_ms, config.changelog),
             counters: Counters::default(),
             unsettled: false,
             rules,
@@ -72,11 +72,11 @@ impl<P: Payload> Task<P> {
     /// # Panics
     ///
     /// If the task's layout does not name that input.
-    pub fn on_row(&mut self, row: Row<P>, now: WallTime, out: &mut Vec<Decision<P>>) -> Fate {
+    pub fn on_row(&mut self, row: Row<P>, now: WallTime, out: &mut Vec<Decision<P>>) -> RowFate {
         self.counters.rows_in += 1;
         match self.read(row, now, out) {
             Ok((row, ts)) => self.join(row, ts, out),
-            Err(reason) => Fate::Rejected(reason),
+            Err(reason) => RowFate::Rejected(reason),
         }
     }
 
@@ -101,41 +101,41 @@ impl<P: Payload> Task<P> {
         None
     }
 
-    /// A row was read from the task's repartition partition: another task passed it on. Its time
-    /// was found true there. It moves no watermark here: the mark of the task that read it, which
-    /// follows it through the same partition, does.
+    /// A row was read from the task's repartition partition: another task passed it on. That task has checked the row's
+    /// time (rule 6). The row moves no watermark here. The watermark of the task that read it does, and it follows the
+    /// row through the same partition (rule 8).
     pub fn on_forwarded_row(
         &mut self,
         row: Row<P>,
         now: WallTime,
         out: &mut Vec<Decision<P>>,
-    ) -> Fate {
+    ) -> RowFate {
         self.counters.rows_in += 1;
         self.advance(now, out);
         self.watermarks.on_forwarded();
         match row.ts.filter(since_1970) {
             Some(ts) => self.join(row, ts, out),
-            None => Fate::Rejected(self.reject(row, RejectReason::Timestamp, out)),
+            None => RowFate::Rejected(self.reject(row, RejectReason::Timestamp, out)),
         }
     }
 
-    /// Another task's mark was read from the task's repartition partition. A mark of this task
-    /// itself, or of one that doesn't exist, is passed over.
+    /// The watermark of task `source`'s inputs was read from the task's repartition partition (rule 8). It is ignored if
+    /// `source` is this task, or does not exist.
     pub fn on_watermark(
         &mut self,
         source: Partition,
-        mark: Mark,
+        watermark: Watermark,
         now: WallTime,
         out: &mut Vec<Decision<P>>,
     ) {
         self.advance(now, out);
         self.watermarks.on_forwarded();
-        if self.watermarks.on_mark(source, mark) {
+        if self.watermarks.on_told(source, watermark) {
             self.expire(out);
         }
     }
 
-    /// One of the task's inputs is read to its end. To be told each time that the end is reached.
+    /// One of the task's inputs is read to its end. To be called each time that the end is reached.
     ///
     /// # Panics
     ///
@@ -153,7 +153,7 @@ impl<P: Payload> Task<P> {
         }
     }
 
-    /// The task's repartition partition is read to its end. To be told each time that the end is
+    /// The task's repartition partition is read to its end. To be called each time that the end is
     /// reached: else, with several tasks, the trips of a stopped stream are never decided.
     pub fn on_end_of_repartition(&mut self, now: WallTime, out: &mut Vec<Decision<P>>) {
         self.advance(now, out);
@@ -177,7 +177,7 @@ impl<P: Payload> Task<P> {
     }
 
     /// One of the task's inputs is not read for now, because it is [ahead](Self::inputs_ahead) or waits for another one: what
-    /// lies there unread must not be taken for silence. To be told all the time while that lasts.
+    /// lies there unread must not be taken for silence. To be called again and again while that lasts.
     ///
     /// The others' idle times are not touched: it may be for one of them to fall idle that this one waits.
     ///
@@ -195,8 +195,8 @@ impl<P: Payload> Task<P> {
 
     /// How far this task's inputs have come, as of the last call that brought the time: to be
     /// written to every repartition partition, behind the rows passed on before (rule 8).
-    pub fn inputs_mark(&self) -> Mark {
-        self.watermarks.inputs_mark()
+    pub fn inputs_watermark(&self) -> Watermark {
+        self.watermarks.inputs_watermark()
     }
 
     /// The inputs that run further ahead of the watermark than `max_skew` (rule 11): to be paused
@@ -206,7 +206,7 @@ impl<P: Payload> Task<P> {
     }
 
     /// Which task this is.
-    pub const fn layout(&self) -> &Layout {
+    pub const fn layout(&self) -> &TaskLayout {
         &self.layout
     }
 
@@ -227,7 +227,7 @@ impl<P: Payload> Task<P> {
 
     /// What the state takes in memory, about.
     pub const fn state_bytes(&self) -> usize {
-        self.trips.open_bytes() + self.trips.mark_bytes()
+        self.trips.open_bytes() + self.trips.closed_bytes()
     }
 
     /// The conservation law of rule 2: every row has exactly one fate or is still open.
@@ -236,16 +236,16 @@ impl<P: Payload> Task<P> {
     }
 
     /// What changed since the last delta or snapshot was taken; none unless
-    /// [`Config::changelog`] is on. Costs as much as changed, not as much as there is.
+    /// [`JoinConfig::changelog`] is on. Costs as much as changed, not as much as there is.
     pub fn take_delta(&mut self) -> Option<Changes<P>> {
         let mut trips = Vec::new();
-        let standing = self.drain_delta(|trip| trips.push(trip.into()))?;
-        Some(Changes { standing, trips })
+        let task_state = self.drain_delta(|trip| trips.push(trip.into()))?;
+        Some(Changes { task_state, trips })
     }
 
     /// As [`take_delta`](Self::take_delta), but passes each trip to `with` where it stands.
-    pub fn drain_delta(&mut self, with: impl FnMut(TripRef<'_, P>)) -> Option<Standing> {
-        self.trips.drain_changed(with).then(|| self.standing())
+    pub fn drain_delta(&mut self, with: impl FnMut(TripRef<'_, P>)) -> Option<TaskState> {
+        self.trips.drain_changed(with).then(|| self.task_state())
     }
 
     /// The whole state; the next delta builds on it.
@@ -257,7 +257,10 @@ impl<P: Payload> Task<P> {
     /// The whole state, as [`take_snapshot`](Self::take_snapshot) gives it; the next delta is not
     /// affected.
     pub fn snapshot(&self) -> Changes<P> {
-        Changes { standing: self.standing(), trips: self.trips().map(TripState::from).collect() }
+        Changes {
+            task_state: self.task_state(),
+            trips: self.trips().map(TripState::from).collect(),
+        }
     }
 
     /// All trips of the state where they stand, in no order.
@@ -278,14 +281,14 @@ impl<P: Payload> Task<P> {
     ///
     /// If they are not of this task, or no state can look like that. The task is then of no use.
     pub fn apply(&mut self, changes: Changes<P>) -> Result<(), RestoreError> {
-        let Changes { standing, trips } = changes;
+        let Changes { task_state, trips } = changes;
         let (task, tasks) = (self.layout.task(), self.layout.tasks());
-        if (standing.task, standing.tasks) != (task, tasks) {
+        if (task_state.task, task_state.tasks) != (task, tasks) {
             return Err(RestoreError::OtherTask {
                 task,
                 tasks,
-                written_by: standing.task,
-                written_of: standing.tasks,
+                written_by: task_state.task,
+                written_of: task_state.tasks,
             });
         }
         for state in trips {
@@ -296,17 +299,17 @@ impl<P: Payload> Task<P> {
                 rows,
             })?;
         }
-        self.watermarks.load(standing.watermark, &standing.inputs, &standing.heard);
-        self.counters = standing.counters;
-        self.trips.drop_marks(standing.watermark);
+        self.watermarks.load(task_state.watermark, &task_state.inputs, &task_state.heard);
+        self.counters = task_state.counters;
+        self.trips.drop_closed(task_state.watermark);
         self.unsettled = true;
         Ok(())
     }
 
-    /// What there is once a task.
-    pub fn standing(&self) -> Standing {
+    /// State kept once per task.
+    pub fn task_state(&self) -> TaskState {
         let (watermark, inputs, heard) = self.watermarks.save();
-        Standing {
+        TaskState {
             task: self.layout.task(),
             tasks: self.layout.tasks(),
             watermark,
@@ -342,33 +345,33 @@ impl<P: Payload> Task<P> {
     }
 
     /// Rule 3, for a row that has come home.
-    fn join(&mut self, row: Row<P>, ts: EventTime, out: &mut Vec<Decision<P>>) -> Fate {
+    fn join(&mut self, row: Row<P>, ts: EventTime, out: &mut Vec<Decision<P>>) -> RowFate {
         let watermark = self.watermarks.watermark();
         match self.trips.place(row, ts, watermark) {
-            Placed::Held => {
+            PlacedRow::Open => {
                 if watermark > ts.plus_millis(self.rules.window_ms) {
                     // A late row has found an open entry, and drags it over the edge.
                     self.expire(out);
                 }
                 self.make_room(out);
-                Fate::Held
+                RowFate::Open
             }
-            Placed::Joined(joined) => {
+            PlacedRow::Joined(joined) => {
                 self.counters.joined += 1;
                 out.push(Decision::Joined(joined));
                 self.make_room(out);
-                Fate::Joined
+                RowFate::Joined
             }
-            Placed::Duplicate(row) => match self.rules.duplicates {
+            PlacedRow::Duplicate(row) => match self.rules.duplicates {
                 Duplicates::Drop => {
                     self.counters.duplicates += 1;
-                    Fate::Duplicate
+                    RowFate::Duplicate
                 }
                 Duplicates::Reject => {
-                    Fate::Rejected(self.reject(row, RejectReason::Duplicate, out))
+                    RowFate::Rejected(self.reject(row, RejectReason::Duplicate, out))
                 }
             },
-            Placed::Late(row) => Fate::Rejected(self.reject(row, RejectReason::Late, out)),
+            PlacedRow::Late(row) => RowFate::Rejected(self.reject(row, RejectReason::Late, out)),
         }
     }
 
@@ -379,7 +382,7 @@ impl<P: Payload> Task<P> {
         out: &mut Vec<Decision<P>>,
     ) -> RejectReason {
         self.counters.count_rejected(reason);
-        out.push(Decision::Rejected(Rejected { row, reason }));
+        out.push(Decision::Rejected(RejectedRow { row, reason }));
         reason
     }
 
@@ -389,18 +392,18 @@ impl<P: Payload> Task<P> {
         while let Some(open) = self.trips.pop_expired(watermark) {
             self.decide_unmatched(open, UnmatchedReason::WindowExpired, out);
         }
-        self.trips.drop_marks(watermark);
+        self.trips.drop_closed(watermark);
     }
 
     /// Rule 11: keeps the state within its bound.
     ///
-    /// Marks may have half of it. Where they have more, it is the oldest of them that go, not open
-    /// entries: those leave marks themselves, so deciding them would hardly make room.
+    /// Closed entries may have half of it. If they have more, the oldest of them are dropped before any open entry is
+    /// decided: an open entry that is decided becomes a closed one, so that would hardly make room.
     fn make_room(&mut self, out: &mut Vec<Decision<P>>) {
         let bound = self.rules.max_state_bytes;
         while self.state_bytes() > bound {
-            if self.trips.mark_bytes() > bound / 2 && self.trips.forget_oldest_mark() {
-                self.counters.marks_forgotten += 1;
+            if self.trips.closed_bytes() > bound / 2 && self.trips.forget_oldest_closed() {
+                self.counters.closed_forgotten += 1;
             } else if let Some(open) = self.trips.pop_oldest() {
                 self.decide_unmatched(open, UnmatchedReason::StateFull, out);
             } else {
@@ -411,7 +414,7 @@ impl<P: Payload> Task<P> {
 
     fn decide_unmatched(
         &mut self,
-        open: Open<P>,
+        open: OpenTrip<P>,
         reason: UnmatchedReason,
         out: &mut Vec<Decision<P>>,
     ) {
@@ -420,7 +423,7 @@ impl<P: Payload> Task<P> {
             UnmatchedReason::WindowExpired => self.counters.unmatched_expired += 1,
             UnmatchedReason::StateFull => self.counters.unmatched_state_full += 1,
         }
-        out.push(Decision::Unmatched(Unmatched {
+        out.push(Decision::Unmatched(UnmatchedRows {
             trip_id: open.trip_id,
             ts: open.span.last,
             payloads: open.rows.map(|row| row.map(|row| row.payload)),

@@ -1,35 +1,37 @@
-//! All trips that a task knows of: the entries, by trip and by time, and what changed in them.
+//! All trips that a task knows of: their entries, by trip and by time, and which of them changed.
 
 use models::{EventTime, TripId};
 
-use crate::delta::{EntryState, TripRef, TripState};
+use crate::changes::{EntryState, TripRef, TripState};
 use crate::entry::{
-    Choice, Closed, Entries, Entry, Held, Open, Outcome, Slot, Slots, Span, choose,
+    ClosedAs, ClosedTrip, EntryChoice, OpenRow, OpenTrip, OpenTrips, Span, TripEntries, TripEntry,
+    choose,
 };
-use crate::expiry::{Due, MarksByTime, OpenByTime};
-use crate::index::{Index, Trip, TripKey, hash_of};
-use crate::{Joined, Payload, Row};
+use crate::expiry::{ClosedByTime, ClosedDue, OpenByTime};
+use crate::index::{KnownTrip, TripIndex, hash_of};
+use crate::keys::{OpenKey, TripKey};
+use crate::{JoinedRows, Row, RowPayload};
 
-/// What an entry takes besides its payloads and trip_id, about: its places in the index (which is
-/// half empty at times) and in the order of time, and the trip_id's header.
+/// About how many bytes an entry takes besides its payloads and trip_id: in the index (which is half empty at times),
+/// in the order of time, and for the trip_id's header.
 const ENTRY_BYTES: usize = 160;
 
-/// What changed since it was last asked for.
+/// What changed since the last delta.
 #[derive(Debug, Default)]
 struct Changed {
-    /// Trips that are marked as changed; and, left over, places of trips that are gone.
+    /// Trips whose `changed` is set. Keys of trips that are gone may be among them.
     there: Vec<TripKey>,
-    /// Trips that are gone before anybody was told of what they were. They may have come back.
+    /// Trips that are gone although no delta said how they had changed. They may have come back.
     gone: Vec<TripId>,
 }
 
 /// What became of a row.
 #[derive(Debug)]
-pub(crate) enum Placed<P> {
-    /// It opened an entry or took a side of one. The entry may have become due by that.
-    Held,
+pub(crate) enum PlacedRow<P> {
+    /// It opened an entry or took a side of one. The entry may have expired by that.
+    Open,
     /// It completed a trip.
-    Joined(Joined<P>),
+    Joined(JoinedRows<P>),
     /// Its side is taken.
     Duplicate(Row<P>),
     /// It comes too late.
@@ -38,31 +40,31 @@ pub(crate) enum Placed<P> {
 
 /// The entries of all trips.
 #[derive(Debug)]
-pub(crate) struct Trips<P> {
+pub(crate) struct KnownTrips<P> {
     window_ms: i64,
-    index: Index,
-    open: Slots<P>,
+    index: TripIndex,
+    open: OpenTrips<P>,
     open_by_time: OpenByTime,
-    marks_by_time: MarksByTime,
-    /// None if nobody asks.
+    closed_by_time: ClosedByTime,
+    /// None if no changelog is written.
     changed: Option<Changed>,
     open_rows: usize,
     open_bytes: usize,
-    mark_bytes: usize,
+    closed_bytes: usize,
 }
 
-impl<P: Payload> Trips<P> {
+impl<P: RowPayload> KnownTrips<P> {
     pub(crate) fn new(window_ms: i64, changelog: bool) -> Self {
         Self {
             window_ms,
-            index: Index::default(),
-            open: Slots::new(),
+            index: TripIndex::default(),
+            open: OpenTrips::new(),
             open_by_time: OpenByTime::default(),
-            marks_by_time: MarksByTime::default(),
+            closed_by_time: ClosedByTime::default(),
             changed: changelog.then(Changed::default),
             open_rows: 0,
             open_bytes: 0,
-            mark_bytes: 0,
+            closed_bytes: 0,
         }
     }
 
@@ -76,71 +78,76 @@ impl<P: Payload> Trips<P> {
         self.open.len()
     }
 
-    /// What open entries take, about.
+    /// About how many bytes the open entries take.
     pub(crate) const fn open_bytes(&self) -> usize {
         self.open_bytes
     }
 
-    /// What the marks of decided entries take, about.
-    pub(crate) const fn mark_bytes(&self) -> usize {
-        self.mark_bytes
+    /// About how many bytes the closed entries take.
+    pub(crate) const fn closed_bytes(&self) -> usize {
+        self.closed_bytes
     }
 
     /// Rule 3: gives a row of a known time its place.
-    pub(crate) fn place(&mut self, row: Row<P>, ts: EventTime, watermark: EventTime) -> Placed<P> {
+    pub(crate) fn place(
+        &mut self,
+        row: Row<P>,
+        ts: EventTime,
+        watermark: EventTime,
+    ) -> PlacedRow<P> {
         let late = watermark > ts.plus_millis(self.window_ms);
         let hash = hash_of(&row.trip_id);
         let Some(key) = self.index.find(hash, &row.trip_id) else {
             if late {
-                return Placed::Late(row);
+                return PlacedRow::Late(row);
             }
-            let key = self.index.insert(hash, row.trip_id.clone(), Entries::None);
+            let key = self.index.insert(hash, row.trip_id.clone(), TripEntries::None);
             self.open_entry(key, row, ts);
-            return Placed::Held;
+            return PlacedRow::Open;
         };
         let entries = self.index.get(key).entries.as_slice();
         match choose(entries, &self.open, row.side, ts, self.window_ms) {
-            Choice::Take(index, slot) => self.take_side(key, index, slot, row, ts),
-            Choice::Duplicate => Placed::Duplicate(row),
-            Choice::Decided => Placed::Late(row),
-            Choice::Fresh if late => Placed::Late(row),
-            Choice::Fresh => {
+            EntryChoice::Take(index, open_key) => self.take_side(key, index, open_key, row, ts),
+            EntryChoice::Duplicate => PlacedRow::Duplicate(row),
+            EntryChoice::Decided => PlacedRow::Late(row),
+            EntryChoice::Fresh if late => PlacedRow::Late(row),
+            EntryChoice::Fresh => {
                 self.open_entry(key, row, ts);
-                Placed::Held
+                PlacedRow::Open
             }
         }
     }
 
     /// Decides the oldest open entry if `watermark` has passed its window (rule 5).
-    pub(crate) fn pop_expired(&mut self, watermark: EventTime) -> Option<Open<P>> {
-        let (first, slot) = self.open_by_time.oldest()?;
-        (watermark > first.plus_millis(self.window_ms)).then(|| self.close_unmatched(slot))
+    pub(crate) fn pop_expired(&mut self, watermark: EventTime) -> Option<OpenTrip<P>> {
+        let (first, open_key) = self.open_by_time.oldest()?;
+        (watermark > first.plus_millis(self.window_ms)).then(|| self.close_unmatched(open_key))
     }
 
     /// Decides the oldest open entry whatever its time (rule 11).
-    pub(crate) fn pop_oldest(&mut self) -> Option<Open<P>> {
-        let (_, slot) = self.open_by_time.oldest()?;
-        Some(self.close_unmatched(slot))
+    pub(crate) fn pop_oldest(&mut self) -> Option<OpenTrip<P>> {
+        let (_, open_key) = self.open_by_time.oldest()?;
+        Some(self.close_unmatched(open_key))
     }
 
-    /// Drops the marks that `watermark` has made pointless (rule 5): it passed their earliest row
-    /// by two windows, and whatever would have fitted is late anyway.
-    pub(crate) fn drop_marks(&mut self, watermark: EventTime) {
+    /// Drops the closed entries whose earliest row is two windows behind `watermark` (rule 5): any row that would fit
+    /// them is late anyway.
+    pub(crate) fn drop_closed(&mut self, watermark: EventTime) {
         let limit = watermark.plus_millis(-2 * self.window_ms);
-        while let Some(due) = self.marks_by_time.pop_before(limit) {
-            self.remove_mark(&due);
+        while let Some(due) = self.closed_by_time.pop_before(limit) {
+            self.remove_closed(&due);
         }
     }
 
-    /// Drops the oldest mark before its time. False if there is none.
-    pub(crate) fn forget_oldest_mark(&mut self) -> bool {
-        // A restored heap may still name marks that were forgotten before.
-        while let Some(due) = self.marks_by_time.pop() {
-            if let Some(gone) = self.remove_mark(&due) {
+    /// Drops the oldest closed entry before its time (rule 11). False if there is none.
+    pub(crate) fn forget_oldest_closed(&mut self) -> bool {
+        // The heap of a restored task may still name entries that were dropped this way before.
+        while let Some(due) = self.closed_by_time.pop() {
+            if let Some(gone) = self.remove_closed(&due) {
                 match gone {
-                    // The watermark takes marks away in a restored state as well, but not this one.
+                    // A restored task drops by itself what its watermark makes it drop. This it must be told.
                     Gone::Trip(id) => self.note_gone(id),
-                    Gone::Mark => self.note(due.trip),
+                    Gone::Entry => self.note(due.trip),
                 }
                 return true;
             }
@@ -152,7 +159,7 @@ impl<P: Payload> Trips<P> {
     pub(crate) fn drain_changed(&mut self, mut with: impl FnMut(TripRef<'_, P>)) -> bool {
         let Some(changed) = &mut self.changed else { return false };
         for key in changed.there.drain(..) {
-            // Another trip may have taken the place of one that is gone, and stand in the list itself.
+            // The key of a trip that is gone may be another trip's by now, which may be in the list itself.
             if self.index.at(key).is_some_and(|trip| trip.changed) {
                 let trip = self.index.get_mut(key);
                 trip.changed = false;
@@ -180,8 +187,8 @@ impl<P: Payload> Trips<P> {
         self.drain_changed(|_| {});
     }
 
-    /// Makes the trip what `state` says. An open entry with other than one or two rows is an
-    /// error: how many it has.
+    /// Gives the trip the entries in `state`, in place of those that it has. An open entry with other than one or two
+    /// rows is an error: the number of its rows.
     pub(crate) fn replace(&mut self, state: TripState<P>) -> Result<(), usize> {
         let TripState { trip_id, entries: states } = state;
         let bad = states.iter().find_map(|state| match state {
@@ -202,24 +209,24 @@ impl<P: Payload> Trips<P> {
             }
             return Ok(());
         }
-        let (key, known_marks) = match known {
+        let (key, known_closed) = match known {
             Some(key) => (key, self.clear(key)),
-            None => (self.index.insert(hash, trip_id, Entries::None), Vec::new()),
+            None => (self.index.insert(hash, trip_id, TripEntries::None), Vec::new()),
         };
         for state in states {
             let entry = match state {
-                EntryState::Open(rows) => Entry::Open(self.insert_open(key, rows)),
+                EntryState::Open(rows) => TripEntry::Open(self.insert_open(key, rows)),
                 EntryState::Joined(span) => {
-                    Entry::Closed(Closed { span, outcome: Outcome::Joined })
+                    TripEntry::Closed(ClosedTrip { span, closed_as: ClosedAs::Joined })
                 }
                 EntryState::Unmatched(span) => {
-                    Entry::Closed(Closed { span, outcome: Outcome::Unmatched })
+                    TripEntry::Closed(ClosedTrip { span, closed_as: ClosedAs::Unmatched })
                 }
             };
-            if let Entry::Closed(mark) = entry {
-                self.mark_bytes += entry_bytes(&self.index.get(key).id);
-                if !known_marks.contains(&mark) {
-                    self.insert_mark(mark.span.first, key);
+            if let TripEntry::Closed(closed) = entry {
+                self.closed_bytes += entry_bytes(&self.index.get(key).id);
+                if !known_closed.contains(&closed) {
+                    self.insert_closed(closed.span.first, key);
                 }
             }
             self.index.get_mut(key).entries.push(entry);
@@ -244,30 +251,30 @@ impl<P: Payload> Trips<P> {
         }
     }
 
-    fn insert_mark(&mut self, first: EventTime, key: TripKey) {
-        let tag = hash_of(&self.index.get(key).id);
-        self.marks_by_time.insert(Due { first, tag, trip: key });
+    fn insert_closed(&mut self, first: EventTime, key: TripKey) {
+        let hash = hash_of(&self.index.get(key).id);
+        self.closed_by_time.insert(ClosedDue { first, hash, trip: key });
     }
 
     fn open_entry(&mut self, key: TripKey, row: Row<P>, ts: EventTime) {
         let mut rows = [const { None }; 3];
-        rows[row.side.index()] = Some(Held { ts, payload: row.payload });
-        let slot = self.insert_open(key, rows);
-        self.index.get_mut(key).entries.push(Entry::Open(slot));
+        rows[row.side.index()] = Some(OpenRow { ts, payload: row.payload });
+        let open_key = self.insert_open(key, rows);
+        self.index.get_mut(key).entries.push(TripEntry::Open(open_key));
         self.note(key);
     }
 
-    fn insert_open(&mut self, key: TripKey, rows: [Option<Held<P>>; 3]) -> Slot {
+    fn insert_open(&mut self, key: TripKey, rows: [Option<OpenRow<P>>; 3]) -> OpenKey {
         let mut times = rows.iter().flatten().map(|row| row.ts);
         let first = times.next().expect("an open entry has a row");
         let span = times.fold(Span::at(first), Span::with);
         self.open_rows += rows.iter().flatten().count();
         let trip_id = self.index.get(key).id.clone();
-        let open = Open { trip_id, trip: key, span, rows };
+        let open = OpenTrip { trip_id, trip: key, span, rows };
         self.open_bytes += open_bytes(&open);
-        let slot = self.open.insert(open);
-        self.open_by_time.insert(span.first, slot);
-        slot
+        let open_key = self.open.insert(open);
+        self.open_by_time.insert(span.first, open_key);
+        open_key
     }
 
     /// Puts a row into its free side of an open entry that it fits.
@@ -275,100 +282,100 @@ impl<P: Payload> Trips<P> {
         &mut self,
         key: TripKey,
         index: usize,
-        slot: Slot,
+        open_key: OpenKey,
         row: Row<P>,
         ts: EventTime,
-    ) -> Placed<P> {
+    ) -> PlacedRow<P> {
         self.note(key);
-        let open = self.open.get_mut(slot);
+        let open = self.open.get_mut(open_key);
         let before = open.span;
         open.span = before.with(ts);
         self.open_bytes += row.payload.size_bytes();
-        open.rows[row.side.index()] = Some(Held { ts, payload: row.payload });
+        open.rows[row.side.index()] = Some(OpenRow { ts, payload: row.payload });
         self.open_rows += 1;
         if open.sides() < 3 {
             let now_first = open.span.first;
             if now_first < before.first {
-                self.open_by_time.remove(before.first, slot);
-                self.open_by_time.insert(now_first, slot);
+                self.open_by_time.remove(before.first, open_key);
+                self.open_by_time.insert(now_first, open_key);
             }
-            return Placed::Held;
+            return PlacedRow::Open;
         }
-        self.open_by_time.remove(before.first, slot);
-        let open = self.close(index, slot, Outcome::Joined);
+        self.open_by_time.remove(before.first, open_key);
+        let open = self.close(index, open_key, ClosedAs::Joined);
         let payloads = open.rows.map(|row| row.expect("all three are there").payload);
-        Placed::Joined(Joined { trip_id: open.trip_id, ts: open.span.last, payloads })
+        PlacedRow::Joined(JoinedRows { trip_id: open.trip_id, ts: open.span.last, payloads })
     }
 
-    fn close_unmatched(&mut self, slot: Slot) -> Open<P> {
-        let open = self.open.get(slot);
-        self.open_by_time.remove(open.span.first, slot);
+    fn close_unmatched(&mut self, open_key: OpenKey) -> OpenTrip<P> {
+        let open = self.open.get(open_key);
+        self.open_by_time.remove(open.span.first, open_key);
         let entries = self.index.get(open.trip).entries.as_slice();
-        let index = entries.iter().position(|entry| *entry == Entry::Open(slot));
+        let index = entries.iter().position(|entry| *entry == TripEntry::Open(open_key));
         let index = index.expect("a trip knows its open entries");
-        self.close(index, slot, Outcome::Unmatched)
+        self.close(index, open_key, ClosedAs::Unmatched)
     }
 
-    /// Replaces an open entry, already out of the order of time, by its mark.
-    fn close(&mut self, index: usize, slot: Slot, outcome: Outcome) -> Open<P> {
-        let open = self.open.remove(slot);
+    /// Replaces an open entry, which is no longer in the order of time, by what is kept of it.
+    fn close(&mut self, index: usize, open_key: OpenKey, closed_as: ClosedAs) -> OpenTrip<P> {
+        let open = self.open.remove(open_key);
         self.open_rows -= open.sides();
         self.open_bytes -= open_bytes(&open);
-        self.mark_bytes += entry_bytes(&open.trip_id);
-        self.insert_mark(open.span.first, open.trip);
+        self.closed_bytes += entry_bytes(&open.trip_id);
+        self.insert_closed(open.span.first, open.trip);
         let trip = self.index.get_mut(open.trip);
-        trip.entries.as_mut_slice()[index] = Entry::Closed(Closed { span: open.span, outcome });
+        trip.entries.as_mut_slice()[index] =
+            TripEntry::Closed(ClosedTrip { span: open.span, closed_as });
         self.note(open.trip);
         open
     }
 
-    /// Removes a mark, and its trip with the last one; none if it is not there.
-    fn remove_mark(&mut self, due: &Due) -> Option<Gone> {
-        // Its place may be another trip's by now. Then that one's marks are as good as it is: just as old.
+    /// Removes a closed entry, and with the last entry its trip. None if the entry is not there.
+    fn remove_closed(&mut self, due: &ClosedDue) -> Option<Gone> {
+        // The key may be another trip's by now. Removing that one's entry is right as well: it is as old, so it is due.
         let entries = self.index.at(due.trip)?.entries.as_slice();
-        let is_it =
-            |entry: &Entry| matches!(entry, Entry::Closed(mark) if mark.span.first == due.first);
+        let is_it = |entry: &TripEntry| matches!(entry, TripEntry::Closed(closed) if closed.span.first == due.first);
         let index = entries.iter().position(is_it)?;
         let trip = self.index.get_mut(due.trip);
-        self.mark_bytes -= entry_bytes(&trip.id);
+        self.closed_bytes -= entry_bytes(&trip.id);
         trip.entries.remove(index);
         if !trip.entries.as_slice().is_empty() {
-            return Some(Gone::Mark);
+            return Some(Gone::Entry);
         }
-        let Trip { id, changed, .. } = self.index.remove(due.trip);
+        let KnownTrip { id, changed, .. } = self.index.remove(due.trip);
         if changed {
             self.note_gone(id.clone());
         }
         Some(Gone::Trip(id))
     }
 
-    /// Takes all entries from a trip and gives its marks, which stay in the order of time.
-    fn clear(&mut self, key: TripKey) -> Vec<Closed> {
+    /// Takes all entries from a trip. Gives its closed ones, which stay in the order of time.
+    fn clear(&mut self, key: TripKey) -> Vec<ClosedTrip> {
         let entries = std::mem::take(&mut self.index.get_mut(key).entries);
-        let mut marks = Vec::new();
+        let mut closed_entries = Vec::new();
         for entry in entries.as_slice() {
             match entry {
-                Entry::Open(slot) => {
-                    let open = self.open.remove(*slot);
-                    self.open_by_time.remove(open.span.first, *slot);
+                TripEntry::Open(open_key) => {
+                    let open = self.open.remove(*open_key);
+                    self.open_by_time.remove(open.span.first, *open_key);
                     self.open_rows -= open.sides();
                     self.open_bytes -= open_bytes(&open);
                 }
-                Entry::Closed(mark) => {
-                    self.mark_bytes -= entry_bytes(&self.index.get(key).id);
-                    marks.push(*mark);
+                TripEntry::Closed(closed) => {
+                    self.closed_bytes -= entry_bytes(&self.index.get(key).id);
+                    closed_entries.push(*closed);
                 }
             }
         }
-        marks
+        closed_entries
     }
 }
 
-/// What went with a mark.
+/// What was removed.
 enum Gone {
-    /// Nothing else: its trip has other entries.
-    Mark,
-    /// Its trip.
+    /// One entry: its trip has others.
+    Entry,
+    /// The last entry, and its trip.
     Trip(TripId),
 }
 
@@ -376,7 +383,7 @@ fn entry_bytes(trip_id: &TripId) -> usize {
     ENTRY_BYTES + trip_id.as_str().len()
 }
 
-fn open_bytes<P: Payload>(open: &Open<P>) -> usize {
+fn open_bytes<P: RowPayload>(open: &OpenTrip<P>) -> usize {
     let payloads = open.rows.iter().flatten().map(|row| row.payload.size_bytes());
-    size_of::<Open<P>>() + entry_bytes(&open.trip_id) + payloads.sum::<usize>()
+    size_of::<OpenTrip<P>>() + entry_bytes(&open.trip_id) + payloads.sum::<usize>()
 }

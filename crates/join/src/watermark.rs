@@ -1,48 +1,46 @@
 //! Watermarks (rules 4 and 8): up to which event time everything has come.
 //!
-//! There are two levels. The *mark of a task's inputs* is the least over the partitions that the
-//! task reads; it is told to all other tasks, in the topic that carries forwarded rows, behind the
-//! rows. The *watermark of a task* is the least over the marks of all tasks, its own and those it
-//! has heard of. A task never heard of holds it at [`EventTime::MIN`].
+//! There are three levels. The watermark of a *partition* is its largest timestamp less the grace. The watermark of a
+//! *task's inputs* ([`Watermark`]) is the least over the partitions that the task reads. It is told to all other tasks,
+//! in the topic that carries forwarded rows, behind the rows. The watermark of a *task* is the least over the inputs'
+//! watermarks of all tasks, its own and those that it was told. A task that never told one holds it at
+//! [`EventTime::MIN`].
 //!
-//! **What counts.** A partition's mark is its largest timestamp less the grace, where a row ahead
-//! of the wall clock counts as one of this moment: rule 6 lets a row be ahead by `max_future`, but a
-//! client with such a clock must not cut the window of all others short. A partition that is read
-//! to its end and quiet for the idle time does not count, nor does a task all of whose partitions
-//! are so, nor one that reads no partition at all. A partition that wakes counts again from the row
-//! that woke it, with the larger of its old mark and that row's; the watermark does not go back for
-//! it but waits until the partition has caught up.
+//! **What counts.** In the watermark of a partition, a row ahead of the wall clock counts as one of this moment: rule 6
+//! lets a row be ahead by `max_future`, but a client with such a clock must not cut the window of all others short. A
+//! partition that is read to its end and quiet for the idle time does not count. Neither does a task all of whose
+//! partitions are idle, nor a task that reads no partition at all. A partition that wakes counts again from the row that
+//! woke it, with the larger of its old watermark and that row's. The task's watermark does not go back for it. It waits
+//! until the partition has caught up.
 //!
-//! **When nothing counts.** Then the watermark takes the largest mark there is (what it would have
-//! reached had that partition been the last to fall silent) and runs on from there at the pace of
-//! the wall clock, counted from the moment when the last one became idle. It does not *jump* to
-//! the wall clock: rows copied from elsewhere keep their old timestamps, and a copy that pauses for
-//! longer than the idle time must not find the rest of its rows late. In all that it comes no nearer
-//! to the wall clock than grace + idle: a row that takes less than that to reach us is on time. And
-//! it waits for the repartition partition to be read to its end, because what is unread there may be
-//! rows of a task believed idle.
+//! **When nothing counts.** Then the watermark takes the largest one there is (what it would have reached if that
+//! partition had been the last to fall silent). From there it runs on at the pace of the wall clock, counted from the
+//! moment when the last partition became idle. It does not *jump* to the wall clock: rows copied from elsewhere keep
+//! their old timestamps, and if a copy pauses for longer than the idle time, the rest of its rows must not be late. It
+//! stays behind the wall clock by grace + idle: a row that takes less than that to reach us is on time. And it waits
+//! until the repartition partition is read to its end, because what is unread there may be rows of a task believed idle.
 //!
-//! **Whose clock.** Idleness is judged with the time that each call brings, before anything else in
-//! that call. So what is decided does not depend on how often the caller calls.
+//! **Which clock.** Idleness is judged with the time that each call brings, before anything else in that call. So what
+//! is decided does not depend on how often the caller calls.
 
 use models::{EventTime, Partition, Side};
 use serde::{Deserialize, Serialize};
 
 use crate::WallTime;
-use crate::config::{Layout, Rules};
+use crate::config::{CheckedConfig, TaskLayout};
 
-/// How far the inputs of one task have come.
+/// The watermark of the inputs of one task: what the tasks tell each other (rule 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// No row before this is expected; [`EventTime::MIN`] while that is unknown.
+pub struct Watermark {
+    /// No row with an earlier time is expected from them; [`EventTime::MIN`] while that is unknown.
     pub at: EventTime,
-    /// Nothing comes from these inputs: the others need not wait for them.
+    /// All of these inputs are idle: the other tasks need not wait for them.
     pub idle: bool,
 }
 
-/// The mark of one partition, as it is kept in the state.
+/// The watermark of one partition, as it is kept in the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputMark {
+pub struct InputWatermark {
     /// The input topic.
     pub side: Side,
     /// Its partition.
@@ -53,63 +51,63 @@ pub struct InputMark {
 
 /// One partition that the task reads.
 #[derive(Debug)]
-struct Input {
+struct InputPartition {
     side: Side,
     partition: Partition,
-    mark: EventTime,
+    watermark: EventTime,
     at_end: bool,
-    /// When the last row that counts came, or the end was first seen.
+    /// When the last row came that counts, or the end was first seen.
     quiet_since: Option<WallTime>,
 }
 
-impl Input {
+impl InputPartition {
     /// From when on it is idle if nothing comes; none while it isn't read to its end.
     fn idle_from(&self, idle_ms: i64) -> Option<WallTime> {
         self.quiet_since.filter(|_| self.at_end).map(|since| since.plus_millis(idle_ms))
     }
 }
 
-/// What another task said last.
+/// What another task told last.
 #[derive(Debug, Clone, Copy)]
-struct Heard {
-    mark: EventTime,
+struct HeardWatermark {
+    watermark: EventTime,
     idle_since: Option<WallTime>,
 }
 
-/// The event time running on with the wall clock while nothing counts.
+/// The event time that runs on with the wall clock while all inputs are idle.
 #[derive(Debug, Clone, Copy)]
-struct Running {
+struct WallClockRun {
     since: WallTime,
     base: EventTime,
 }
 
-/// All marks that one task knows, and the watermark that follows from them.
+/// All watermarks that one task knows, and its own that follows from them.
 #[derive(Debug)]
 pub(crate) struct Watermarks {
     grace_ms: i64,
     idle_ms: i64,
     task: usize,
-    inputs: Vec<Input>,
+    inputs: Vec<InputPartition>,
     /// By task; the own place stays empty.
-    heard: Vec<Option<Heard>>,
+    heard: Vec<Option<HeardWatermark>>,
     repartition_at_end: bool,
     watermark: EventTime,
-    /// The mark of the first row seen here: what skew is measured from before all are heard of.
+    /// The time of the first row seen here less the grace: skew is measured from it while the watermark is unknown.
     first: Option<EventTime>,
     now: WallTime,
     /// When the wall clock was first seen, or idle times were last restarted.
     started: WallTime,
     /// Before this moment the passing of time changes nothing.
     next_look: WallTime,
-    running: Option<Running>,
+    running: Option<WallClockRun>,
 }
 
 impl Watermarks {
-    pub(crate) fn new(rules: &Rules, layout: &Layout) -> Self {
-        let inputs = layout.inputs().iter().map(|&(side, partition)| Input {
+    pub(crate) fn new(rules: &CheckedConfig, layout: &TaskLayout) -> Self {
+        let inputs = layout.inputs().iter().map(|&(side, partition)| InputPartition {
             side,
             partition,
-            mark: EventTime::MIN,
+            watermark: EventTime::MIN,
             at_end: false,
             quiet_since: None,
         });
@@ -139,14 +137,14 @@ impl Watermarks {
         self.now
     }
 
-    /// How far the task's own inputs have come: what the other tasks are told.
-    pub(crate) fn inputs_mark(&self) -> Mark {
+    /// The watermark of the task's own inputs: what the other tasks are told.
+    pub(crate) fn inputs_watermark(&self) -> Watermark {
         let counting = self.inputs.iter().filter(|input| !self.is_idle(input));
-        if let Some(at) = counting.map(|input| input.mark).min() {
-            return Mark { at, idle: false };
+        if let Some(at) = counting.map(|input| input.watermark).min() {
+            return Watermark { at, idle: false };
         }
-        let largest = self.inputs.iter().map(|input| input.mark).max();
-        Mark { at: largest.unwrap_or(EventTime::MIN), idle: true }
+        let largest = self.inputs.iter().map(|input| input.watermark).max();
+        Watermark { at: largest.unwrap_or(EventTime::MIN), idle: true }
     }
 
     /// The partitions that run more than `max_skew_ms` ahead of the watermark.
@@ -156,7 +154,7 @@ impl Watermarks {
             watermark => watermark,
         };
         let limit = from.plus_millis(max_skew_ms);
-        let ahead = self.inputs.iter().filter(move |input| input.mark > limit);
+        let ahead = self.inputs.iter().filter(move |input| input.watermark > limit);
         ahead.map(|input| (input.side, input.partition))
     }
 
@@ -175,22 +173,22 @@ impl Watermarks {
     /// time less the grace at most, so it makes neither itself late nor an entry expire that it fits.
     pub(crate) fn on_row(&mut self, side: Side, partition: Partition, ts: EventTime) -> bool {
         let (now, watermark) = (self.now, self.watermark);
-        let mark = ts.min(now.as_event_time()).plus_millis(-self.grace_ms);
-        self.first.get_or_insert(mark);
+        let reached = ts.min(now.as_event_time()).plus_millis(-self.grace_ms);
+        self.first.get_or_insert(reached);
         let idle_ms = self.idle_ms;
         let input = self.input(side, partition);
-        let before = input.mark;
+        let before = input.watermark;
         let wakes = input.idle_from(idle_ms).is_some_and(|from| from <= now);
-        input.mark = before.max(mark);
+        input.watermark = before.max(reached);
         input.at_end = false;
         input.quiet_since = Some(now);
         // Only one that may have held the watermark can let it go; or one that wakes, and counts again when nothing
         // else does.
-        (wakes || mark > before && before <= watermark) && self.look()
+        (wakes || reached > before && before <= watermark) && self.look()
     }
 
     /// A row came from an input with a time that can't be true: it shows that the end isn't
-    /// reached, but neither moves the mark nor keeps the input awake (rule 6).
+    /// reached, but neither moves the watermark nor keeps the input awake (rule 6).
     pub(crate) fn on_untimed_row(&mut self, side: Side, partition: Partition) -> bool {
         self.input(side, partition).at_end = false;
         self.look()
@@ -216,19 +214,19 @@ impl Watermarks {
         self.look()
     }
 
-    /// Another task said how far its inputs have come. What it says of this task itself, or of
-    /// one that doesn't exist, says nothing.
-    pub(crate) fn on_mark(&mut self, source: Partition, mark: Mark) -> bool {
+    /// Task `source` told the watermark of its inputs. Ignored if `source` is this task, or does not exist.
+    pub(crate) fn on_told(&mut self, source: Partition, told: Watermark) -> bool {
         let now = self.now;
         let Some(source) = usize::try_from(source).ok().filter(|source| *source != self.task)
         else {
             return false;
         };
         let Some(heard) = self.heard.get_mut(source) else { return false };
-        let before = heard.unwrap_or(Heard { mark: EventTime::MIN, idle_since: None });
-        *heard = Some(Heard {
-            mark: before.mark.max(mark.at),
-            idle_since: mark.idle.then(|| before.idle_since.unwrap_or(now)),
+        let before =
+            heard.unwrap_or(HeardWatermark { watermark: EventTime::MIN, idle_since: None });
+        *heard = Some(HeardWatermark {
+            watermark: before.watermark.max(told.at),
+            idle_since: told.idle.then(|| before.idle_since.unwrap_or(now)),
         });
         self.look()
     }
@@ -253,15 +251,15 @@ impl Watermarks {
         self.next_look = WallTime::MIN;
     }
 
-    /// What of this belongs to the state: the watermark, the inputs' marks, what was heard.
-    pub(crate) fn save(&self) -> (EventTime, Vec<InputMark>, Vec<Option<Mark>>) {
-        let inputs = self.inputs.iter().map(|input| InputMark {
+    /// The part of this that belongs to the state: the watermark, those of the inputs, and those that were told.
+    pub(crate) fn save(&self) -> (EventTime, Vec<InputWatermark>, Vec<Option<Watermark>>) {
+        let inputs = self.inputs.iter().map(|input| InputWatermark {
             side: input.side,
             partition: input.partition,
-            at: input.mark,
+            at: input.watermark,
         });
         let heard = self.heard.iter().map(|heard| {
-            heard.map(|heard| Mark { at: heard.mark, idle: heard.idle_since.is_some() })
+            heard.map(|heard| Watermark { at: heard.watermark, idle: heard.idle_since.is_some() })
         });
         (self.watermark, inputs.collect(), heard.collect())
     }
@@ -271,8 +269,8 @@ impl Watermarks {
     pub(crate) fn load(
         &mut self,
         watermark: EventTime,
-        inputs: &[InputMark],
-        heard: &[Option<Mark>],
+        inputs: &[InputWatermark],
+        heard: &[Option<Watermark>],
     ) {
         let now = self.now;
         self.watermark = watermark;
@@ -280,48 +278,51 @@ impl Watermarks {
             let saved = inputs
                 .iter()
                 .find(|saved| saved.side == input.side && saved.partition == input.partition);
-            input.mark = saved.map_or(EventTime::MIN, |saved| saved.at);
+            input.watermark = saved.map_or(EventTime::MIN, |saved| saved.at);
         }
         for (mine, saved) in self.heard.iter_mut().zip(heard) {
-            *mine = saved.map(|mark| Heard { mark: mark.at, idle_since: mark.idle.then_some(now) });
+            *mine = saved.map(|saved| HeardWatermark {
+                watermark: saved.at,
+                idle_since: saved.idle.then_some(now),
+            });
         }
         self.running = None;
         self.next_look = WallTime::MIN;
     }
 
-    fn is_idle(&self, input: &Input) -> bool {
+    fn is_idle(&self, input: &InputPartition) -> bool {
         input.idle_from(self.idle_ms).is_some_and(|from| from <= self.now)
     }
 
-    fn input(&mut self, side: Side, partition: Partition) -> &mut Input {
+    fn input(&mut self, side: Side, partition: Partition) -> &mut InputPartition {
         self.inputs
             .iter_mut()
             .find(|input| input.side == side && input.partition == partition)
             .expect("a task is given rows and ends of its own inputs only")
     }
 
-    /// Finds the watermark from all marks, as of now.
+    /// Finds the watermark from all others, as of now.
     fn look(&mut self) -> bool {
         let mut least: Option<EventTime> = None;
         let mut largest = self.watermark;
         let mut last_idle_from = self.started;
         self.next_look = WallTime::MAX;
         for input in &self.inputs {
-            largest = largest.max(input.mark);
+            largest = largest.max(input.watermark);
             match input.idle_from(self.idle_ms) {
                 Some(from) if from <= self.now => last_idle_from = last_idle_from.max(from),
                 from => {
-                    least = Some(least.map_or(input.mark, |least| least.min(input.mark)));
+                    least = Some(least.map_or(input.watermark, |least| least.min(input.watermark)));
                     self.next_look = self.next_look.min(from.unwrap_or(WallTime::MAX));
                 }
             }
         }
         for heard in others(&self.heard, self.task) {
-            let mark = heard.map_or(EventTime::MIN, |heard| heard.mark);
-            largest = largest.max(mark);
+            let told = heard.map_or(EventTime::MIN, |heard| heard.watermark);
+            largest = largest.max(told);
             match heard.and_then(|heard| heard.idle_since) {
                 Some(since) => last_idle_from = last_idle_from.max(since),
-                None => least = Some(least.map_or(mark, |least| least.min(mark))),
+                None => least = Some(least.map_or(told, |least| least.min(told))),
             }
         }
         let reached = match least {
@@ -331,7 +332,7 @@ impl Watermarks {
             }
             None if self.repartition_at_end || self.heard.len() == 1 => {
                 self.next_look = self.now.plus_millis(1);
-                let started = Running { since: last_idle_from, base: largest };
+                let started = WallClockRun { since: last_idle_from, base: largest };
                 let running = *self.running.get_or_insert(started);
                 self.run_on(running)
             }
@@ -343,7 +344,7 @@ impl Watermarks {
     }
 
     /// Where the event time has come to that runs with the wall clock.
-    fn run_on(&self, running: Running) -> EventTime {
+    fn run_on(&self, running: WallClockRun) -> EventTime {
         if running.base == EventTime::MIN {
             // No row was ever seen: there is no event time to run on from.
             return EventTime::MIN;
@@ -354,6 +355,9 @@ impl Watermarks {
 }
 
 /// What was heard of the tasks other than `task`.
-fn others(heard: &[Option<Heard>], task: usize) -> impl Iterator<Item = Option<Heard>> {
+fn others(
+    heard: &[Option<HeardWatermark>],
+    task: usize,
+) -> impl Iterator<Item = Option<HeardWatermark>> {
     heard.iter().enumerate().filter(move |(other, _)| *other != task).map(|(_, heard)| *heard)
 }

@@ -80,7 +80,7 @@ pub struct JoinerSection {
 
 impl Default for JoinerSection {
     fn default() -> Self {
-        let rules = join::Config::default();
+        let rules = join::JoinConfig::default();
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8002)),
             window: rules.window,
@@ -105,8 +105,8 @@ impl Default for JoinerSection {
 
 impl JoinerSection {
     /// The rules, as the join takes them.
-    pub fn rules(&self) -> join::Config {
-        join::Config {
+    pub fn rules(&self) -> join::JoinConfig {
+        join::JoinConfig {
             window: self.window,
             grace: self.grace,
             idle: self.idle,

@@ -20,7 +20,7 @@ use crate::topology::Topology;
 /// Made once a process.
 pub(crate) struct Environment {
     pub(crate) config: JoinerConfig,
-    pub(crate) rules: join::Config,
+    pub(crate) rules: join::JoinConfig,
     pub(crate) topology: Topology,
     pub(crate) schemas: Schemas,
     pub(crate) output_schemas: OutputSchemas,

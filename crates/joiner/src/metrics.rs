@@ -270,7 +270,7 @@ const fn rows_by_fate(counters: &join::Counters) -> [(&'static str, u64); 5] {
 
 #[cfg(test)]
 mod tests {
-    use join::{Layout, Origin, Row};
+    use join::{Row, RowOrigin, TaskLayout};
     use models::TripId;
 
     use super::*;
@@ -299,8 +299,9 @@ mod tests {
     fn a_task_shows_its_rows_by_fate_while_it_is_ours() {
         let registry = service::Metrics::new("joiner");
         let metrics = Metrics::register(&registry);
-        let layout = Layout::new(2, 3, [3; 3]).expect("there are three tasks");
-        let mut task: Task<Payload> = Task::new(&join::Config::default(), layout).expect("valid");
+        let layout = TaskLayout::new(2, 3, [3; 3]).expect("there are three tasks");
+        let mut task: Task<Payload> =
+            Task::new(&join::JoinConfig::default(), layout).expect("valid");
         let now = WallTime::from_millis(100_000_000);
         let sides = [Side::Trip, Side::Driver, Side::Rider, Side::Driver];
         let whole = sides.map(|side| (side, "whole", 100_000_000));
@@ -311,7 +312,7 @@ mod tests {
                 side,
                 ts: Some(EventTime::from_millis(ts)),
                 payload: Payload::new(b"row"),
-                origin: Origin { partition: 2, offset },
+                origin: RowOrigin { partition: 2, offset },
             };
             task.on_row(row, now, &mut Vec::new());
         }
@@ -320,7 +321,7 @@ mod tests {
             side: Side::Rider,
             ts: Some(EventTime::from_millis(100_000_000)),
             payload: Payload::new(b"row"),
-            origin: Origin { partition: 2, offset: 9 },
+            origin: RowOrigin { partition: 2, offset: 9 },
         };
         task.pass_on(far, now, &mut Vec::new());
         metrics.standing(&Standing::from(&task), now);

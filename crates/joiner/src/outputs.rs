@@ -1,7 +1,7 @@
 //! Decisions of the join as records of the output topics.
 
 use avro_schemas::{RecordType, RegistryError, SchemaCache, SchemaId, splice};
-use join::{Joined, Unmatched};
+use join::{JoinedRows, UnmatchedRows};
 use kafka::partitioner::partition_for;
 use kafka::transaction::Record;
 use models::topics::Topics;
@@ -49,10 +49,10 @@ impl Outputs {
     /// Passes the record of a joined trip to `send`.
     pub(crate) fn joined<R>(
         &mut self,
-        joined: Joined<Payload>,
+        joined: JoinedRows<Payload>,
         send: impl FnOnce(Record<'_>) -> R,
     ) -> R {
-        let Joined { trip_id, ts, payloads } = joined;
+        let JoinedRows { trip_id, ts, payloads } = joined;
         self.value.clear();
         splice::joined(
             self.schemas.joined,
@@ -65,10 +65,10 @@ impl Outputs {
     /// Passes the record of an unmatched trip to `send`.
     pub(crate) fn unmatched<R>(
         &mut self,
-        unmatched: Unmatched<Payload>,
+        unmatched: UnmatchedRows<Payload>,
         send: impl FnOnce(Record<'_>) -> R,
     ) -> R {
-        let Unmatched { trip_id, ts, payloads, reason, watermark } = unmatched;
+        let UnmatchedRows { trip_id, ts, payloads, reason, watermark } = unmatched;
         let rows = payloads.each_ref().map(|row| row.as_ref().map(Payload::datum));
         let (trip, reason) = (trip_id.as_str(), reason.as_str());
         let about = splice::Unmatched { trip_id: trip, reason, watermark };

@@ -22,7 +22,7 @@ impl Payload {
     }
 }
 
-impl join::Payload for Payload {
+impl join::RowPayload for Payload {
     fn size_bytes(&self) -> usize {
         // With the two counts of the shared pointer.
         2 * size_of::<usize>() + self.0.len()

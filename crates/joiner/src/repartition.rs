@@ -1,6 +1,6 @@
 //! The detour of rows that were read elsewhere than at home, and the watermarks that follow them (rule 8).
 
-use join::{Mark, Origin};
+use join::{RowOrigin, Watermark};
 use kafka::headers::{self, ORIGIN, SIDE, WATERMARKS};
 use kafka::transaction::Record;
 use models::{Partition, Side};
@@ -20,7 +20,7 @@ pub(crate) struct SourceMark {
     /// The task.
     pub(crate) task: Partition,
     /// Its inputs' mark.
-    pub(crate) mark: Mark,
+    pub(crate) mark: Watermark,
 }
 
 /// What a record of the repartition topic is.
@@ -112,8 +112,8 @@ pub(crate) fn place_of(incoming: &Incoming<'_>) -> headers::Origin {
 }
 
 /// A place as the join counts it: it knows the topic by the side.
-pub(crate) fn join_origin(place: &headers::Origin) -> Origin {
-    Origin { partition: place.partition, offset: place.offset }
+pub(crate) fn join_origin(place: &headers::Origin) -> RowOrigin {
+    RowOrigin { partition: place.partition, offset: place.offset }
 }
 
 #[cfg(test)]
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn watermarks_survive_their_record() {
         let marks = vec![
-            SourceMark { task: 0, mark: Mark { at: EventTime::from_millis(7), idle: false } },
-            SourceMark { task: 1, mark: Mark { at: EventTime::MIN, idle: true } },
+            SourceMark { task: 0, mark: Watermark { at: EventTime::from_millis(7), idle: false } },
+            SourceMark { task: 1, mark: Watermark { at: EventTime::MIN, idle: true } },
         ];
         let (topic, value) = (topic(), marks_value(&marks));
         let record = marks_record(&topic, 1, &value);

@@ -1,7 +1,7 @@
 //! From a Kafka record to a row of the join, or to the reason why it is none (rule 7).
 
 use avro_schemas::{DecodeError, Decoded, SchemaId};
-use join::{Origin, Row};
+use join::{Row, RowOrigin};
 use models::{EventTime, Partition, Side, TripId};
 use rdkafka::Message;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, OwnedHeaders, OwnedMessage};
@@ -66,7 +66,7 @@ const MAX_ROW_BYTES: usize = 1_000_000;
 /// Reads a record of `side`, first read at `origin`.
 pub(crate) fn read(
     side: Side,
-    origin: Origin,
+    origin: RowOrigin,
     incoming: &Incoming<'_>,
     schemas: &Schemas,
 ) -> Reading {

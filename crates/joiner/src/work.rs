@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use avro_schemas::SchemaId;
-use join::{Decision, Fate, Mark, Task, WallTime};
+use join::{Decision, RowFate, Task, WallTime, Watermark};
 use kafka::headers::Origin as Place;
 use kafka::partitioner::partition_for;
 use models::{EventTime, Partition, Side};
@@ -46,7 +46,7 @@ pub(crate) struct OwnTask {
     /// Whether something came since its last delta.
     pub(crate) touched: bool,
     /// What the other tasks were told last, and when.
-    told: Option<(Mark, Instant)>,
+    told: Option<(Watermark, Instant)>,
 }
 
 /// Where the rows of the own tasks are (rule 2).
@@ -79,7 +79,7 @@ impl OwnTask {
 
     /// Whether the other tasks must hear of this one's mark now.
     fn mark_is_due(&self, step_ms: i64) -> bool {
-        let mark = self.join.inputs_mark();
+        let mark = self.join.inputs_watermark();
         match self.told {
             None => mark.idle || mark.at > EventTime::MIN,
             Some((told, _)) if told == mark => false,
@@ -125,7 +125,7 @@ impl Work<'_> {
         missing: Option<SchemaId>,
         now: WallTime,
     ) -> Step {
-        let origin = join::Origin { partition: incoming.partition, offset: incoming.offset };
+        let origin = join::RowOrigin { partition: incoming.partition, offset: incoming.offset };
         let row = match self.read(side, origin, incoming, missing) {
             Ok(Ok(row)) => row,
             Ok(Err(fault)) => {
@@ -227,7 +227,7 @@ impl Work<'_> {
         let now = Instant::now();
         let mut marks = Vec::new();
         for task in self.tasks.iter_mut().flatten() {
-            let mark = task.join.inputs_mark();
+            let mark = task.join.inputs_watermark();
             if mark.idle || mark.at > EventTime::MIN {
                 task.told = Some((mark, now));
                 marks.push(SourceMark { task: task.join.layout().task(), mark });
@@ -272,7 +272,7 @@ impl Work<'_> {
     fn read(
         &self,
         side: Side,
-        origin: join::Origin,
+        origin: join::RowOrigin,
         incoming: &Incoming<'_>,
         missing: Option<SchemaId>,
     ) -> Result<Result<join::Row<Payload>, Fault>, SchemaId> {
@@ -284,12 +284,12 @@ impl Work<'_> {
         }
     }
 
-    fn count(&mut self, side: Side, fate: Fate) {
+    fn count(&mut self, side: Side, fate: RowFate) {
         match fate {
-            Fate::Held | Fate::Joined => self.tally.taken[side.index()] += 1,
-            Fate::Duplicate => self.tally.duplicates[side.index()] += 1,
+            RowFate::Open | RowFate::Joined => self.tally.taken[side.index()] += 1,
+            RowFate::Duplicate => self.tally.duplicates[side.index()] += 1,
             // Counted where it is written.
-            Fate::Rejected(_) => {}
+            RowFate::Rejected(_) => {}
         }
     }
 

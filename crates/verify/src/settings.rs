@@ -53,7 +53,7 @@ pub struct JoinerView {
 impl Default for JoinerView {
     fn default() -> Self {
         Self {
-            window: join::Config::default().window,
+            window: join::JoinConfig::default().window,
             group_id: JOINER_GROUP.to_owned(),
             repartition_topic: REPARTITION_TOPIC.to_owned(),
             changelog_topic: CHANGELOG_TOPIC.to_owned(),

@@ -1,7 +1,8 @@
 //! The task beside the model: after every call they say the same of everything, whatever the streams do.
 
 use join::{
-    Changes, Config, Counters, Decision, Duplicates, EntryState, Fate, Layout, Mark, Row, Task,
+    Changes, Counters, Decision, Duplicates, EntryState, JoinConfig, Row, RowFate, Task,
+    TaskLayout, Watermark,
 };
 use models::{EventTime, Side};
 use proptest::prelude::*;
@@ -39,7 +40,7 @@ enum Step {
         way: Way,
         time: Option<i64>,
     },
-    Mark {
+    Watermark {
         source: i32,
         offset: i64,
         idle: bool,
@@ -94,7 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
         30 => (0..5_u8, 0..12_usize, way, row_time())
             .prop_map(|(trip, source, way, time)| Step::Row { trip, source, way, time }),
         6 => (-1..4_i32, -20..3_i64, prop::bool::weighted(0.4))
-            .prop_map(|(source, offset, idle)| Step::Mark { source, offset, idle }),
+            .prop_map(|(source, offset, idle)| Step::Watermark { source, offset, idle }),
         6 => (0..12_usize).prop_map(|source| Step::EndOfInput { source }),
         3 => Just(Step::EndOfRepartition),
         1 => (0..12_usize).prop_map(|source| Step::Paused { source }),
@@ -108,8 +109,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Both, and what a process needs to come up again.
 struct Pair {
-    config: Config,
-    layout: Layout,
+    config: JoinConfig,
+    layout: TaskLayout,
     task: Task<Text>,
     model: Model,
     changelog: Vec<Changes<Text>>,
@@ -119,11 +120,11 @@ struct Pair {
 }
 
 /// What a call made of a row: its fate, and whether it was passed on.
-type Outcome = (Option<Fate>, bool);
+type Outcome = (Option<RowFate>, bool);
 
 impl Pair {
     fn new(rules: Rules, (task, tasks, partitions): (i32, i32, [i32; 3])) -> Self {
-        let config = Config {
+        let config = JoinConfig {
             window: ms(rules.window as u64),
             grace: ms(rules.grace as u64),
             idle: ms(rules.idle as u64),
@@ -132,7 +133,7 @@ impl Pair {
             duplicates: if rules.reject_duplicates { Duplicates::Reject } else { Duplicates::Drop },
             ..config()
         };
-        let layout = Layout::new(task, tasks, partitions).unwrap();
+        let layout = TaskLayout::new(task, tasks, partitions).unwrap();
         let model = Model::new(rules, &layout);
         Self {
             task: Task::new(&config, layout.clone()).unwrap(),
@@ -202,10 +203,10 @@ impl Pair {
                     }
                 }
             }
-            Step::Mark { source, offset, idle } => {
+            Step::Watermark { source, offset, idle } => {
                 let at = ts(self.now + offset);
-                self.task.on_watermark(source, Mark { at, idle }, clock, out);
-                self.model.mark(source, self.now + offset, idle, self.now);
+                self.task.on_watermark(source, Watermark { at, idle }, clock, out);
+                self.model.watermark_of(source, self.now + offset, idle, self.now);
             }
             Step::EndOfInput { source } => {
                 if let Some((side, partition)) = self.input(source) {
@@ -261,8 +262,12 @@ impl Pair {
         expected.sort();
         prop_assert_eq!(told, expected, "what is decided");
         prop_assert_eq!(known(self.task.watermark()), self.model.watermark(), "the watermark");
-        let mark = self.task.inputs_mark();
-        prop_assert_eq!((known(mark.at), mark.idle), self.model.inputs_mark(), "what is told");
+        let watermark = self.task.inputs_watermark();
+        prop_assert_eq!(
+            (known(watermark.at), watermark.idle),
+            self.model.inputs_watermark(),
+            "what is told"
+        );
         let ahead: Vec<_> = self.task.inputs_ahead().collect();
         prop_assert_eq!(ahead, self.model.inputs_ahead(), "the inputs that run ahead");
         let expected: &Counters = &self.model.counters;
@@ -273,7 +278,7 @@ impl Pair {
             self.model.open_entries(),
             "entries that are open"
         );
-        prop_assert_eq!(entries(&self.task), without_rows_of_marks(self.model.entries()));
+        prop_assert_eq!(entries(&self.task), without_rows_of_closed(self.model.entries()));
         prop_assert!(self.task.is_balanced());
         Ok(())
     }
@@ -281,13 +286,13 @@ impl Pair {
 
 /// A snapshot as it is written: in pieces, of which there is at least one.
 fn in_records(whole: Changes<Text>, trips_a_record: usize) -> Vec<Changes<Text>> {
-    let Changes { standing, trips } = whole;
+    let Changes { task_state, trips } = whole;
     let mut records: Vec<_> = trips
         .chunks(trips_a_record)
-        .map(|trips| Changes { standing: standing.clone(), trips: trips.to_vec() })
+        .map(|trips| Changes { task_state: task_state.clone(), trips: trips.to_vec() })
         .collect();
     if records.is_empty() {
-        records.push(Changes { standing, trips: Vec::new() });
+        records.push(Changes { task_state, trips: Vec::new() });
     }
     records
 }
@@ -319,10 +324,10 @@ fn as_event(decision: Decision<Text>) -> Event {
     }
 }
 
-/// An entry as both can tell it: of a mark only when its rows were.
+/// An entry as both can tell it: of a closed one only when its rows were.
 type Told = (u8, State, i64, i64, [Option<(i64, String)>; 3]);
 
-fn without_rows_of_marks(entries: Vec<ModelEntry>) -> Vec<Told> {
+fn without_rows_of_closed(entries: Vec<ModelEntry>) -> Vec<Told> {
     let mut told: Vec<_> = entries
         .into_iter()
         .map(|entry| {

@@ -1,6 +1,6 @@
 //! Rule 11: the state stays within its bound, and nothing is lost by that in silence.
 
-use join::{Config, Decision, UnmatchedReason};
+use join::{Decision, JoinConfig, UnmatchedReason};
 use models::Side;
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn bytes_of(rows: i64) -> usize {
 
 #[test]
 fn a_full_state_decides_its_oldest_open_entry() {
-    let mut task = fed_by_another(&Config { max_state_bytes: bytes_of(4), ..config() });
+    let mut task = fed_by_another(&JoinConfig { max_state_bytes: bytes_of(4), ..config() });
     let mut out = Vec::new();
     for (number, time) in [13, 11, 14, 12].into_iter().enumerate() {
         task.on_forwarded_row(
@@ -43,8 +43,8 @@ fn a_full_state_decides_its_oldest_open_entry() {
 }
 
 #[test]
-fn a_state_full_of_marks_forgets_marks_and_goes_on_joining() {
-    let mut task = fed_by_another(&Config { max_state_bytes: bytes_of(10), ..config() });
+fn a_state_full_of_closed_entries_drops_some_and_goes_on_joining() {
+    let mut task = fed_by_another(&JoinConfig { max_state_bytes: bytes_of(10), ..config() });
     let mut out = Vec::new();
     for number in 0..1000 {
         for side in Side::ALL {
@@ -57,11 +57,11 @@ fn a_state_full_of_marks_forgets_marks_and_goes_on_joining() {
     }
     let counters = task.counters();
     assert_eq!((counters.joined, counters.unmatched_state_full), (1000, 0));
-    assert!(counters.marks_forgotten > 900);
+    assert!(counters.closed_forgotten > 900);
 }
 
 #[test]
-fn marks_and_entries_are_given_back_when_they_go() {
+fn entries_open_and_closed_are_given_back_when_they_go() {
     let mut task = fed_by_another(&config());
     let mut out = Vec::new();
     for number in 0..100 {
@@ -83,7 +83,7 @@ proptest! {
         room in 1..20_i64,
     ) {
         let bound = bytes_of(room);
-        let mut task = fed_by_another(&Config { max_state_bytes: bound, ..config() });
+        let mut task = fed_by_another(&JoinConfig { max_state_bytes: bound, ..config() });
         let mut out = Vec::new();
         for (count, (trip, side, time)) in rows.into_iter().enumerate() {
             let row = row(&format!("t{trip:02}"), Side::ALL[side], time, 0);

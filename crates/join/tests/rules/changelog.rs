@@ -1,7 +1,8 @@
 //! Rule 10: the changelog tells the whole state, at every cut.
 
 use join::{
-    Changes, Config, Decision, EntryState, Layout, Mark, RestoreError, Row, Task, TripState,
+    Changes, Decision, EntryState, JoinConfig, RestoreError, Row, Task, TaskLayout, TripState,
+    Watermark,
 };
 use models::{Side, TripId};
 use proptest::prelude::*;
@@ -10,8 +11,8 @@ use crate::story::{
     Text, active, at, cases, config, fed_by_another, ms, row, tell, tell_state, ts,
 };
 
-fn layout() -> Layout {
-    Layout::new(0, 2, [2, 2, 1]).unwrap()
+fn layout() -> TaskLayout {
+    TaskLayout::new(0, 2, [2, 2, 1]).unwrap()
 }
 
 /// What a changelog does to a record: it comes back equal, and is not the same.
@@ -19,7 +20,11 @@ fn through_the_changelog(changes: &Changes<Text>) -> Changes<Text> {
     serde_json::from_str(&serde_json::to_string(changes).unwrap()).unwrap()
 }
 
-pub(crate) fn restore(config: &Config, layout: Layout, changelog: &[Changes<Text>]) -> Task<Text> {
+pub(crate) fn restore(
+    config: &JoinConfig,
+    layout: TaskLayout,
+    changelog: &[Changes<Text>],
+) -> Task<Text> {
     let mut task = Task::new(config, layout).unwrap();
     for changes in changelog {
         task.apply(through_the_changelog(changes)).unwrap();
@@ -31,7 +36,7 @@ pub(crate) fn restore(config: &Config, layout: Layout, changelog: &[Changes<Text
 enum Step {
     Row { trip: u8, side: usize, offset: i64, forwarded: bool },
     Foreign { side: usize, offset: i64 },
-    Mark { offset: i64, idle: bool },
+    Watermark { offset: i64, idle: bool },
     End { source: usize },
     Time { passes: i64 },
     Delta,
@@ -45,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         2 => (0..3_usize, -9..2_i64).prop_map(|(side, offset)| Step::Foreign { side, offset }),
         3 => (-15..1_i64, prop::bool::weighted(0.3))
-            .prop_map(|(offset, idle)| Step::Mark { offset, idle }),
+            .prop_map(|(offset, idle)| Step::Watermark { offset, idle }),
         2 => (0..4_usize).prop_map(|source| Step::End { source }),
         2 => (1..8_i64).prop_map(|passes| Step::Time { passes }),
         3 => Just(Step::Delta),
@@ -69,8 +74,8 @@ fn play(task: &mut Task<Text>, step: &Step, now: &mut i64, out: &mut Vec<Decisio
         Step::Foreign { side, offset } => {
             task.pass_on(row("elsewhere", Side::ALL[*side], *now + offset, 0), clock, out);
         }
-        Step::Mark { offset, idle } => {
-            task.on_watermark(1, Mark { at: ts(*now + offset), idle: *idle }, clock, out);
+        Step::Watermark { offset, idle } => {
+            task.on_watermark(1, Watermark { at: ts(*now + offset), idle: *idle }, clock, out);
         }
         Step::End { source: 3 } => task.on_end_of_repartition(clock, out),
         Step::End { source } => task.on_end_of_input(Side::ALL[*source], 0, clock, out),
@@ -143,7 +148,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..200),
         room in 500..3_000_usize,
     ) {
-        let config = Config { max_state_bytes: room, ..config() };
+        let config = JoinConfig { max_state_bytes: room, ..config() };
         let mut live = Task::new(&config, layout()).unwrap();
         let (mut now, mut out, mut changelog) = (1_000, Vec::new(), Vec::new());
         for step in &steps {
@@ -181,7 +186,7 @@ fn a_delta_names_what_changed_and_no_more() {
     };
     let rows = Side::ALL.map(|side| row("a", side, 1, 0));
     assert_eq!(delta(&mut task, &[row("b", Side::Trip, 1, 0)]), "b 1");
-    // Opened and completed between two deltas: only the mark is left to tell.
+    // Opened and completed between two deltas: only the closed entry is left to tell.
     assert_eq!(delta(&mut task, &rows), "a joined");
     // A dropped duplicate changes nothing.
     assert_eq!(delta(&mut task, &rows), "");
@@ -196,7 +201,7 @@ fn a_delta_names_what_changed_and_no_more() {
 
 #[test]
 fn without_a_changelog_nothing_is_collected() {
-    let mut task = fed_by_another(&Config { changelog: false, ..config() });
+    let mut task = fed_by_another(&JoinConfig { changelog: false, ..config() });
     task.on_forwarded_row(row("a", Side::Trip, 1, 0), at(100), &mut Vec::new());
     assert_eq!(task.take_delta(), None);
     assert_eq!(task.take_snapshot().trips.len(), 1);
@@ -206,7 +211,7 @@ fn without_a_changelog_nothing_is_collected() {
 fn a_changelog_of_another_task_is_refused() {
     let changes = fed_by_another(&config()).snapshot();
     for (number, tasks) in [(1, 2), (0, 3)] {
-        let layout = Layout::new(number, tasks, [1, 1, 1]).unwrap();
+        let layout = TaskLayout::new(number, tasks, [1, 1, 1]).unwrap();
         let mut task: Task<Text> = Task::new(&config(), layout).unwrap();
         let error = task.apply(changes.clone()).unwrap_err();
         assert!(matches!(error, RestoreError::OtherTask { .. }), "{error}");
@@ -215,7 +220,7 @@ fn a_changelog_of_another_task_is_refused() {
 
 #[test]
 fn an_entry_that_can_not_be_open_is_refused() {
-    let row = |side: Side| join::Held { ts: ts(1), payload: Text(side.to_string()) };
+    let row = |side: Side| join::OpenRow { ts: ts(1), payload: Text(side.to_string()) };
     for rows in [[None, None, None], Side::ALL.map(|side| Some(row(side)))] {
         let mut task = fed_by_another(&config());
         let mut changes = task.snapshot();
@@ -242,9 +247,9 @@ fn a_snapshot_may_come_in_pieces() {
     let pieces: Vec<_> = whole
         .trips
         .chunks(7)
-        .map(|trips| Changes { standing: whole.standing.clone(), trips: trips.to_vec() })
+        .map(|trips| Changes { task_state: whole.task_state.clone(), trips: trips.to_vec() })
         .collect();
-    let restored = restore(&config(), Layout::new(0, 2, [0, 0, 0]).unwrap(), &pieces);
+    let restored = restore(&config(), TaskLayout::new(0, 2, [0, 0, 0]).unwrap(), &pieces);
     assert_eq!(restored.snapshot(), whole);
     assert_eq!(task.take_delta().unwrap().trips, []);
 }
@@ -256,8 +261,8 @@ fn a_shorter_window_decides_restored_entries_with_the_first_look_at_the_clock() 
     task.on_forwarded_row(row("a", Side::Trip, 10, 0), at(100), &mut out);
     task.on_watermark(1, active(18), at(100), &mut out);
     let changes = [task.take_snapshot()];
-    let shorter = Config { window: ms(5), ..config() };
-    let mut restored = restore(&shorter, Layout::new(0, 2, [0, 0, 0]).unwrap(), &changes);
+    let shorter = JoinConfig { window: ms(5), ..config() };
+    let mut restored = restore(&shorter, TaskLayout::new(0, 2, [0, 0, 0]).unwrap(), &changes);
     restored.advance(at(100), &mut out);
     assert_eq!(told(&mut out), ["window_expired a trip@10 no-driver no-rider (10)"]);
 }

@@ -1,9 +1,9 @@
 //! Rule 8 without a broker: several tasks, inputs with any number of partitions, rows anywhere in
-//! them, and the rows and marks that travel between the tasks.
+//! them, and the rows and watermarks that travel between the tasks.
 
 use std::collections::BTreeSet;
 
-use join::{Config, Decision, Layout, Mark, Row, Task};
+use join::{Decision, JoinConfig, Row, Task, TaskLayout, Watermark};
 use models::{Side, TripId};
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ type TripPlan = (i64, [Option<(i64, usize)>; 3]);
 /// What a repartition partition carries.
 enum Travelling {
     Row(Row<Text>),
-    Mark(i32, Mark),
+    Watermark(i32, Watermark),
 }
 
 struct Cluster {
@@ -35,7 +35,12 @@ fn home(trip_id: &TripId, tasks: usize) -> usize {
 }
 
 impl Cluster {
-    fn new(config: &Config, partitions: [usize; 3], trips: &[TripPlan], delays: &[i64]) -> Self {
+    fn new(
+        config: &JoinConfig,
+        partitions: [usize; 3],
+        trips: &[TripPlan],
+        delays: &[i64],
+    ) -> Self {
         let tasks = partitions.into_iter().max().unwrap();
         let counts = partitions.map(|count| count as i32);
         let mut inputs = partitions.map(|count| vec![(Vec::new(), 0); count]);
@@ -54,7 +59,7 @@ impl Cluster {
             rows.sort_by_cached_key(|row| row.ts.unwrap().as_millis() + delays.next().unwrap());
         }
         let task = |number: i32| {
-            Task::new(config, Layout::new(number, tasks as i32, counts).unwrap()).unwrap()
+            Task::new(config, TaskLayout::new(number, tasks as i32, counts).unwrap()).unwrap()
         };
         Self {
             tasks: (0..tasks as i32).map(task).collect(),
@@ -66,7 +71,7 @@ impl Cluster {
     }
 
     /// One transaction of one task: reads up to `count` rows of one of its inputs, or of what
-    /// travels to it; passes on what is at home elsewhere, and its mark behind that.
+    /// travels to it; passes on what is at home elsewhere, and its watermark behind that.
     fn step(&mut self, number: usize, source: usize, count: usize) {
         self.now += 1;
         let now = at(self.now);
@@ -97,8 +102,8 @@ impl Cluster {
                     Travelling::Row(row) => {
                         task.on_forwarded_row(row.clone(), now, &mut self.out);
                     }
-                    Travelling::Mark(source, mark) => {
-                        task.on_watermark(*source, *mark, now, &mut self.out);
+                    Travelling::Watermark(source, watermark) => {
+                        task.on_watermark(*source, *watermark, now, &mut self.out);
                     }
                 }
             }
@@ -108,13 +113,13 @@ impl Cluster {
         }
         task.advance(now, &mut self.out);
         assert!(task.is_balanced());
-        let mark = task.inputs_mark();
+        let watermark = task.inputs_watermark();
         for row in passed_on {
             let home = home(&row.trip_id, self.repartition.len());
             self.repartition[home].0.push(Travelling::Row(row));
         }
         for (travelling, _) in &mut self.repartition {
-            travelling.push(Travelling::Mark(number as i32, mark));
+            travelling.push(Travelling::Watermark(number as i32, watermark));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Rules 1, 3 and 5: which rows meet, and what becomes of those that don't.
 
-use join::{Config, Duplicates};
+use join::{Duplicates, JoinConfig};
 
 use crate::story::{check, config};
 
@@ -89,7 +89,7 @@ fn what_expires_together_is_decided_oldest_first() {
 }
 
 #[test]
-fn marks_stay_until_two_windows_after_the_earliest_row() {
+fn closed_entries_stay_until_two_windows_after_the_earliest_row() {
     check(
         &config(),
         &[
@@ -117,7 +117,7 @@ fn a_straggler_of_a_decided_trip_never_decides_it_again() {
             // It fits the unmatched entry, so it is late although the watermark is not past its window.
             ("a driver 11", "late a driver@11", "a unmatched 1..1"),
             ("watermark 22", "", ""),
-            // The mark is gone; now the watermark alone says so.
+            // The closed entry is dropped; now the watermark alone says so.
             ("a rider 11", "late a rider@11", ""),
         ],
     );
@@ -152,7 +152,7 @@ fn the_first_row_of_a_side_wins() {
         ],
     );
     check(
-        &Config { duplicates: Duplicates::Reject, ..config() },
+        &JoinConfig { duplicates: Duplicates::Reject, ..config() },
         &[("a trip 1", "", "a open trip@1"), ("a trip 2", "duplicate a trip@2", "a open trip@1")],
     );
 }
@@ -168,7 +168,7 @@ fn a_trip_id_used_again_is_another_trip_once_it_lies_beyond_the_window() {
             ("a trip 11", "dropped", "a joined 1..1"),
             ("a trip 12", "", "a joined 1..1; a open trip@12"),
             ("a driver 12", "", "a joined 1..1; a open trip@12 driver@12"),
-            // It fits both the mark and the open entry: the open one, with its side free, comes first.
+            // It fits both the joined and the open entry: the open one, with its side free, comes first.
             (
                 "a rider 11",
                 "joined a trip@12 driver@12 rider@11 (12)",

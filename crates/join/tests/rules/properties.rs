@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use join::{Config, Decision, Layout, Task, WallTime};
+use join::{Decision, JoinConfig, Task, TaskLayout, WallTime};
 use models::Side;
 use proptest::prelude::*;
 
@@ -45,7 +45,8 @@ proptest! {
 fn replay(rows: &[(usize, Side, i64)], delays: &[i64]) -> BTreeMap<(String, String), &'static str> {
     let mut order: Vec<_> = rows.iter().zip(delays).collect();
     order.sort_by_key(|((_, _, time), delay)| time + *delay);
-    let mut task: Task<Text> = Task::new(&config(), Layout::new(0, 1, [1, 1, 1]).unwrap()).unwrap();
+    let mut task: Task<Text> =
+        Task::new(&config(), TaskLayout::new(0, 1, [1, 1, 1]).unwrap()).unwrap();
     let mut out = Vec::new();
     for ((trip, side, time), _) in order {
         let row = row(&trip.to_string(), *side, *time, 0);
@@ -83,8 +84,9 @@ pub(crate) fn finish(task: &mut Task<Text>, now: WallTime, out: &mut Vec<Decisio
 fn a_row_on_time_is_never_late_whatever_its_neighbours_do() {
     // A stream of its own that keeps to the grace, beside one from a clock that runs ahead, and
     // pauses longer than the idle time.
-    let config = Config { max_future: ms(100), ..config() };
-    let mut task: Task<Text> = Task::new(&config, Layout::new(0, 1, [1, 1, 0]).unwrap()).unwrap();
+    let config = JoinConfig { max_future: ms(100), ..config() };
+    let mut task: Task<Text> =
+        Task::new(&config, TaskLayout::new(0, 1, [1, 1, 0]).unwrap()).unwrap();
     let mut out = Vec::new();
     for number in 0..500_i64 {
         let now = 1_000 + number * 3 + (number / 50) * 40;

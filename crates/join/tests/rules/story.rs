@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use join::{
-    Config, Decision, Duplicates, EntryState, Fate, Layout, Mark, Origin, Payload, Row, Task,
-    WallTime,
+    Decision, Duplicates, EntryState, JoinConfig, Row, RowFate, RowOrigin, RowPayload, Task,
+    TaskLayout, WallTime, Watermark,
 };
 use models::{EventTime, Side, TripId};
 use proptest::test_runner::Config as ProptestConfig;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Text(pub(crate) String);
 
-impl Payload for Text {
+impl RowPayload for Text {
     fn size_bytes(&self) -> usize {
         self.0.len()
     }
@@ -27,8 +27,8 @@ pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-pub(crate) fn config() -> Config {
-    Config {
+pub(crate) fn config() -> JoinConfig {
+    JoinConfig {
         window: ms(10),
         grace: ms(2),
         idle: ms(5),
@@ -62,21 +62,21 @@ pub(crate) fn row(trip_id: &str, side: Side, time: i64, partition: i32) -> Row<T
         side,
         ts: Some(ts(time)),
         payload: Text(format!("{side}@{time}")),
-        origin: Origin { partition, offset: time },
+        origin: RowOrigin { partition, offset: time },
     }
 }
 
 /// A task that reads nothing itself, so that its watermark is what task 1 says.
-pub(crate) fn fed_by_another(config: &Config) -> Task<Text> {
-    Task::new(config, Layout::new(0, 2, [0, 0, 0]).unwrap()).unwrap()
+pub(crate) fn fed_by_another(config: &JoinConfig) -> Task<Text> {
+    Task::new(config, TaskLayout::new(0, 2, [0, 0, 0]).unwrap()).unwrap()
 }
 
-pub(crate) fn active(time: i64) -> Mark {
-    Mark { at: ts(time), idle: false }
+pub(crate) fn active(time: i64) -> Watermark {
+    Watermark { at: ts(time), idle: false }
 }
 
-pub(crate) fn idle(time: i64) -> Mark {
-    Mark { at: ts(time), idle: true }
+pub(crate) fn idle(time: i64) -> Watermark {
+    Watermark { at: ts(time), idle: true }
 }
 
 pub(crate) fn side(name: &str) -> Side {
@@ -105,9 +105,9 @@ pub(crate) fn tell(decision: &Decision<Text>) -> String {
 }
 
 /// All decisions, and the one fate that leaves no decision.
-pub(crate) fn tell_all(fate: Option<Fate>, out: &mut Vec<Decision<Text>>) -> String {
+pub(crate) fn tell_all(fate: Option<RowFate>, out: &mut Vec<Decision<Text>>) -> String {
     let mut told: Vec<_> = out.drain(..).map(|decision| tell(&decision)).collect();
-    if fate == Some(Fate::Duplicate) {
+    if fate == Some(RowFate::Duplicate) {
         told.push("dropped".to_owned());
     }
     told.join(", ")
@@ -145,15 +145,15 @@ pub(crate) fn tell_state(task: &Task<Text>) -> String {
 
 /// Tells a story to a task: a step is a row (`t1 driver 12`) or a watermark (`watermark 30`); then
 /// come the decisions and the entries after it.
-pub(crate) fn check(config: &Config, story: &[(&str, &str, &str)]) {
+pub(crate) fn check(config: &JoinConfig, story: &[(&str, &str, &str)]) {
     let mut task = fed_by_another(config);
     let mut out = Vec::new();
     for (number, (step, decisions, state)) in story.iter().enumerate() {
         let words: Vec<_> = step.split_whitespace().collect();
         let fate = match words[..] {
             ["watermark", time] => {
-                let mark = active(time.parse().unwrap());
-                task.on_watermark(1, mark, at(1_000), &mut out);
+                let watermark = active(time.parse().unwrap());
+                task.on_watermark(1, watermark, at(1_000), &mut out);
                 None
             }
             [trip_id, name, time] => {

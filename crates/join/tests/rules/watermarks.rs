@@ -1,12 +1,12 @@
 //! Rules 4, 6 and 8: what moves the watermark, what holds it, what it survives.
 
-use join::{Config, Fate, Layout, Mark, RejectReason, Row, Task};
+use join::{JoinConfig, RejectReason, Row, RowFate, Task, TaskLayout, Watermark};
 use models::{EventTime, Side};
 
 use crate::story::{Text, active, at, config, idle, ms, row, side, ts};
 
 fn task(number: i32, tasks: i32, partitions: [i32; 3]) -> Task<Text> {
-    Task::new(&config(), Layout::new(number, tasks, partitions).unwrap()).unwrap()
+    Task::new(&config(), TaskLayout::new(number, tasks, partitions).unwrap()).unwrap()
 }
 
 /// Steps: `trip/0 50 at 60` (a row at 50, read when the clock shows 60), `end trip/0 at 60`,
@@ -36,8 +36,8 @@ fn check(mut task: Task<Text>, story: &[(&str, &str)]) {
                 task.on_end_of_input(side, partition, at(number(now)), &mut out);
             }
             ["task", source, verb, time, "at", now] => {
-                let mark = Mark { at: ts(number(time)), idle: verb == "idle" };
-                task.on_watermark(number(source) as i32, mark, at(number(now)), &mut out);
+                let watermark = Watermark { at: ts(number(time)), idle: verb == "idle" };
+                task.on_watermark(number(source) as i32, watermark, at(number(now)), &mut out);
             }
             [from, time, "at", now] => {
                 let (side, partition) = input(from);
@@ -162,7 +162,7 @@ fn running_on_it_stays_grace_and_idle_time_behind_the_wall_clock() {
     check(
         task(0, 1, [1, 0, 0]),
         &[
-            // Ahead of the wall clock: the mark is that of a row of this moment.
+            // Ahead of the wall clock: the watermark is that of a row of this moment.
             ("trip/0 1015 at 1000", "998"),
             ("end trip/0 at 1000", "998"),
             ("clock 1005", "998"),
@@ -181,9 +181,9 @@ fn an_empty_stream_has_no_event_time_to_run_on_from() {
 fn a_row_from_a_wrong_clock_moves_nothing() {
     let mut task = task(0, 1, [1, 0, 0]);
     let mut out = Vec::new();
-    let late = Fate::Rejected(RejectReason::Timestamp);
+    let late = RowFate::Rejected(RejectReason::Timestamp);
     let cases = [
-        (Some(120), Fate::Held),
+        (Some(120), RowFate::Open),
         (Some(121), late),
         (Some(i64::MAX), late),
         (Some(-1), late),
@@ -256,7 +256,7 @@ fn an_idle_task_does_not_hold_the_others() {
 fn a_task_without_inputs_follows_the_others() {
     let alone = task(2, 3, [2, 2, 2]);
     assert_eq!(alone.layout().inputs(), []);
-    assert_eq!(alone.inputs_mark(), Mark { at: EventTime::MIN, idle: true });
+    assert_eq!(alone.inputs_watermark(), Watermark { at: EventTime::MIN, idle: true });
     check(alone, &[("task 0 says 30 at 100", "-"), ("task 1 idle 0 at 100", "30")]);
 }
 
@@ -318,18 +318,18 @@ fn a_task_tells_the_others_of_its_own_inputs_only() {
     let mut task = task(0, 2, [2, 2, 0]);
     let mut out = Vec::new();
     task.on_watermark(1, idle(999), at(90), &mut out);
-    assert_eq!(task.inputs_mark(), active(i64::MIN));
+    assert_eq!(task.inputs_watermark(), active(i64::MIN));
     task.on_row(row("a", Side::Trip, 50, 0), at(100), &mut out);
-    assert_eq!(task.inputs_mark(), active(i64::MIN));
+    assert_eq!(task.inputs_watermark(), active(i64::MIN));
     // A row that is passed on counts here, where it was read, and not where it is joined.
     let passed = task.pass_on(row("b", Side::Driver, 40, 0), at(100), &mut out).unwrap();
-    assert_eq!(task.inputs_mark(), active(38));
+    assert_eq!(task.inputs_watermark(), active(38));
     task.on_forwarded_row(Row { ts: Some(ts(20)), ..passed }, at(100), &mut out);
-    assert_eq!(task.inputs_mark(), active(38));
+    assert_eq!(task.inputs_watermark(), active(38));
     task.on_end_of_input(Side::Trip, 0, at(100), &mut out);
     task.on_end_of_input(Side::Driver, 0, at(100), &mut out);
     task.advance(at(105), &mut out);
-    assert_eq!(task.inputs_mark(), idle(48));
+    assert_eq!(task.inputs_watermark(), idle(48));
     assert_eq!((task.counters().rows_in, task.counters().passed_on), (2, 1));
     assert!(task.is_balanced());
 }
@@ -370,10 +370,10 @@ fn a_partition_far_ahead_is_named_but_never_the_one_that_holds() {
 
 #[test]
 fn a_partition_beyond_the_tasks_is_read_by_its_remainder() {
-    let layout = Layout::new(1, 2, [1, 2, 4]).unwrap();
+    let layout = TaskLayout::new(1, 2, [1, 2, 4]).unwrap();
     assert_eq!(layout.inputs(), [(Side::Driver, 1), (Side::Rider, 1), (Side::Rider, 3)]);
     for (task, tasks) in [(-1, 2), (2, 2), (0, 0)] {
-        assert!(Layout::new(task, tasks, [1, 1, 1]).is_err(), "{task} of {tasks}");
+        assert!(TaskLayout::new(task, tasks, [1, 1, 1]).is_err(), "{task} of {tasks}");
     }
 }
 
@@ -381,14 +381,14 @@ fn a_partition_beyond_the_tasks_is_read_by_its_remainder() {
 fn a_setting_out_of_range_is_named() {
     let year = ms(367 * 24 * 60 * 60 * 1000);
     let cases = [
-        (Config { window: ms(0), ..config() }, "window must be at least 1 ms, it is 0ns"),
-        (Config { idle: ms(0), ..config() }, "idle must be at least 1 ms, it is 0ns"),
-        (Config { max_skew: ms(0), ..config() }, "max_skew must be at least 1 ms, it is 0ns"),
-        (Config { grace: year, ..config() }, "grace must be at most 366 days, it is 31708800s"),
-        (Config { max_state_bytes: 0, ..config() }, "max_state_bytes must be at least 1"),
+        (JoinConfig { window: ms(0), ..config() }, "window must be at least 1 ms, it is 0ns"),
+        (JoinConfig { idle: ms(0), ..config() }, "idle must be at least 1 ms, it is 0ns"),
+        (JoinConfig { max_skew: ms(0), ..config() }, "max_skew must be at least 1 ms, it is 0ns"),
+        (JoinConfig { grace: year, ..config() }, "grace must be at most 366 days, it is 31708800s"),
+        (JoinConfig { max_state_bytes: 0, ..config() }, "max_state_bytes must be at least 1"),
     ];
     for (config, message) in cases {
         assert_eq!(config.validate().unwrap_err().to_string(), message);
     }
-    assert_eq!(Config::default().validate(), Ok(()));
+    assert_eq!(JoinConfig::default().validate(), Ok(()));
 }

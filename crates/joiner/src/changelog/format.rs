@@ -8,7 +8,7 @@
 //! read the older one.
 
 use avro_schemas::{DecodeError, SchemaId, WriterSchema, frame, record_of};
-use join::{Changes, EntryRef, EntryState, Held, Span, Standing, TripRef, TripState};
+use join::{Changes, EntryRef, EntryState, OpenRow, Span, TaskState, TripRef, TripState};
 use models::{EmptyTripId, EventTime, Side, TripId};
 
 use crate::payload::Payload;
@@ -76,8 +76,8 @@ impl RecordWriter {
     }
 
     /// Begins the first record. With `resets`, it says that the state before it is void.
-    pub(super) fn begin(&mut self, standing: &Standing, resets: bool) {
-        let standing = serde_json::to_vec(standing).expect("plain values are JSON");
+    pub(super) fn begin(&mut self, task_state: &TaskState, resets: bool) {
+        let standing = serde_json::to_vec(task_state).expect("plain values are JSON");
         self.front.clear();
         self.front.extend_from_slice(&[FORM, u8::from(false)]);
         put_bytes(&mut self.front, &standing);
@@ -155,7 +155,7 @@ impl RecordReader {
             other => return Err(FormatError::UnknownForm(other)),
         }
         let resets = take(&mut rest, 1)?[0] != 0;
-        let standing = serde_json::from_slice(take_bytes(&mut rest)?)?;
+        let task_state = serde_json::from_slice(take_bytes(&mut rest)?)?;
         let mut trips = Vec::new();
         let mut begun = self.unfinished.take();
         while !rest.is_empty() {
@@ -177,7 +177,7 @@ impl RecordReader {
         }
         match begun {
             Some(begun) => Err(FormatError::Unfinished(begun.trip_id)),
-            None => Ok((resets, Changes { standing, trips })),
+            None => Ok((resets, Changes { task_state, trips })),
         }
     }
 
@@ -235,8 +235,8 @@ fn put_span(out: &mut Vec<u8>, kind: u8, span: Span) {
     put_time(out, span.last);
 }
 
-fn put_row(out: &mut Vec<u8>, row: Option<&Held<Payload>>) {
-    let Some(Held { ts, payload }) = row else { return out.push(0) };
+fn put_row(out: &mut Vec<u8>, row: Option<&OpenRow<Payload>>) {
+    let Some(OpenRow { ts, payload }) = row else { return out.push(0) };
     out.push(1);
     put_time(out, *ts);
     let header = OWN_SCHEMA.header();
@@ -292,20 +292,20 @@ fn take_trip(rest: &mut &[u8]) -> Result<(TripState<Payload>, bool), FormatError
     Ok((TripState { trip_id, entries }, number & MORE != 0))
 }
 
-fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<Held<Payload>>, FormatError> {
+fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<OpenRow<Payload>>, FormatError> {
     if take(rest, 1)?[0] == 0 {
         return Ok(None);
     }
     let ts = take_time(rest)?;
     let (_, datum) = frame(take_bytes(rest)?).map_err(DecodeError::from)?;
     let row = WriterSchema::own(OWN_SCHEMA, record_of(side)).row(side, datum)?;
-    Ok(Some(Held { ts, payload: Payload::new(&row.datum) }))
+    Ok(Some(OpenRow { ts, payload: Payload::new(&row.datum) }))
 }
 
 #[cfg(test)]
 mod tests {
     use avro_schemas::{Encoder, Record};
-    use join::{Counters, InputMark, Mark};
+    use join::{Counters, InputWatermark, Watermark};
     use models::records::{DriverEarning, Rider, Trip};
 
     use super::*;
@@ -318,7 +318,7 @@ mod tests {
     fn encode(changes: &Changes<Payload>, resets: bool, max_bytes: usize) -> Vec<Vec<u8>> {
         let mut writer = RecordWriter::new(max_bytes);
         let mut records = Vec::new();
-        writer.begin(&changes.standing, resets);
+        writer.begin(&changes.task_state, resets);
         for TripState { trip_id, entries } in &changes.trips {
             let entries = entries.iter().map(|entry| match entry {
                 EntryState::Open(rows) => EntryRef::Open(rows.each_ref().map(Option::as_ref)),
@@ -338,8 +338,8 @@ mod tests {
         let (resets, read): (Vec<bool>, Vec<Changes<Payload>>) = read.unzip();
         reader.finish().expect("whole");
         assert!(!resets[1..].contains(&true));
-        let standing = read[0].standing.clone();
-        Changes { standing, trips: read.into_iter().flat_map(|changes| changes.trips).collect() }
+        let task_state = read[0].task_state.clone();
+        Changes { task_state, trips: read.into_iter().flat_map(|changes| changes.trips).collect() }
     }
 
     fn payload<T: Record>(record: &T) -> Payload {
@@ -353,7 +353,7 @@ mod tests {
             Trip { trip_id: "t".to_owned(), start_time: Some("now".to_owned()), ..Trip::default() };
         let rider = Rider { rating_to_driver: 4, ..Rider::default() };
         let driver = DriverEarning { earnings_from_trip: 1.5, ..DriverEarning::default() };
-        let held = |ms, payload| Some(Held { ts: time(ms), payload });
+        let held = |ms, payload| Some(OpenRow { ts: time(ms), payload });
         let entries = vec![
             EntryState::Open([held(5, payload(&trip)), None, None]),
             EntryState::Joined(Span { first: time(1), last: time(2) }),
@@ -364,15 +364,15 @@ mod tests {
             trip_id: TripId::new(format!("trip-{n}")).expect("not empty"),
             entries: if n == 1 { Vec::new() } else { entries.clone() },
         };
-        let standing = Standing {
+        let task_state = TaskState {
             task: 1,
             tasks: 2,
             watermark: EventTime::MIN,
-            inputs: vec![InputMark { side: Side::Rider, partition: 1, at: time(9) }],
-            heard: vec![Some(Mark { at: time(8), idle: true }), None],
+            inputs: vec![InputWatermark { side: Side::Rider, partition: 1, at: time(9) }],
+            heard: vec![Some(Watermark { at: time(8), idle: true }), None],
             counters: Counters { rows_in: 12, ..Counters::default() },
         };
-        Changes { standing, trips: (0..trips).map(state).collect() }
+        Changes { task_state, trips: (0..trips).map(state).collect() }
     }
 
     #[test]

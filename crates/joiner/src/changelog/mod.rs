@@ -43,7 +43,7 @@ impl Writer {
 
     /// Appends what changed since the last call to the transaction.
     pub(crate) fn delta(&mut self, task: &mut Task<Payload>, transactions: &mut Transactions) {
-        self.records.begin(&task.standing(), false);
+        self.records.begin(&task.task_state(), false);
         let drained = task.drain_delta(|trip| self.append(&trip, transactions));
         drained.expect("the changelog is on");
         self.finish(transactions);
@@ -53,7 +53,7 @@ impl Writer {
     pub(crate) fn snapshot(&mut self, task: &mut Task<Payload>, transactions: &mut Transactions) {
         self.written = 0;
         task.forget_delta();
-        self.records.begin(&task.standing(), true);
+        self.records.begin(&task.task_state(), true);
         for trip in task.trips() {
             self.append(&trip, transactions);
         }

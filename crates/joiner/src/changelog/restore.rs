@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use join::{Config, Layout, RestoreError, SetupError, Task};
+use join::{JoinConfig, RestoreError, SetupError, Task, TaskLayout};
 use kafka::{KafkaConfig, LogContext, log_ends};
 use models::Partition;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -92,7 +92,7 @@ const TELL: Duration = Duration::from_secs(1);
 pub(crate) struct Restorer<'a> {
     pub(crate) kafka: &'a KafkaConfig,
     pub(crate) changelog: &'a Stream,
-    pub(crate) rules: &'a Config,
+    pub(crate) rules: &'a JoinConfig,
     pub(crate) inputs: [Partition; 3],
     pub(crate) shutdown: &'a Shutdown,
     /// Told each second how far it is.
@@ -133,7 +133,7 @@ impl Restorer<'_> {
     }
 
     fn empty(&self, partition: Partition) -> Result<Task<Payload>, RestoreFailure> {
-        let layout = Layout::new(partition, self.changelog.partitions, self.inputs)?;
+        let layout = TaskLayout::new(partition, self.changelog.partitions, self.inputs)?;
         Ok(Task::new(self.rules, layout)?)
     }
 

@@ -92,7 +92,7 @@ impl Entries {
         Placed::Joined(chosen)
     }
 
-    /// Rule 5: the open entries that the watermark has passed become unmatched; marks two windows behind it go.
+    /// Rule 5: the open entries that the watermark has passed become unmatched; closed entries two windows behind it are dropped.
     pub(super) fn expire(&mut self, window: i64, watermark: i64) -> Vec<ModelEntry> {
         let mut expired = Vec::new();
         for entry in &mut self.0 {

@@ -6,7 +6,7 @@
 mod entries;
 mod time;
 
-use join::{Counters, Fate, Layout, RejectReason};
+use join::{Counters, RejectReason, RowFate, TaskLayout};
 use models::Side;
 
 use entries::{Entries, Placed};
@@ -65,11 +65,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(rules: Rules, layout: &Layout) -> Self {
+    pub(crate) fn new(rules: Rules, layout: &TaskLayout) -> Self {
         let inputs = layout.inputs().iter().map(|&(side, partition)| Input {
             side,
             partition,
-            mark: None,
+            watermark: None,
             at_end: false,
             quiet_since: None,
         });
@@ -92,17 +92,17 @@ impl Model {
         let input = self.time.input(row.side, row.partition);
         input.at_end = false;
         if let Some(time) = time {
-            let mark = time.min(now) - rules.grace;
-            input.mark = input.mark.max(Some(mark));
+            let watermark = time.min(now) - rules.grace;
+            input.watermark = input.watermark.max(Some(watermark));
             input.quiet_since = Some(now);
-            self.time.first.get_or_insert(mark);
+            self.time.first.get_or_insert(watermark);
         }
         self.time.look(&rules);
         self.expire();
         time
     }
 
-    pub(crate) fn row(&mut self, row: &ModelRow, now: i64) -> Fate {
+    pub(crate) fn row(&mut self, row: &ModelRow, now: i64) -> RowFate {
         self.counters.rows_in += 1;
         match self.read(row, now) {
             Some(time) => self.join(row, time),
@@ -121,7 +121,7 @@ impl Model {
         false
     }
 
-    pub(crate) fn forwarded_row(&mut self, row: &ModelRow, now: i64) -> Fate {
+    pub(crate) fn forwarded_row(&mut self, row: &ModelRow, now: i64) -> RowFate {
         self.counters.rows_in += 1;
         self.advance(now);
         self.time.repartition_at_end = false;
@@ -131,7 +131,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn mark(&mut self, source: i32, at: i64, idle: bool, now: i64) {
+    pub(crate) fn watermark_of(&mut self, source: i32, at: i64, idle: bool, now: i64) {
         self.advance(now);
         self.time.repartition_at_end = false;
         let now = self.time.now.unwrap();
@@ -140,7 +140,7 @@ impl Model {
                 let before = *heard;
                 let idle_before = before.and_then(|before| before.idle_since);
                 *heard = Some(Heard {
-                    mark: before.and_then(|before| before.mark).max(Some(at)),
+                    watermark: before.and_then(|before| before.watermark).max(Some(at)),
                     idle_since: idle.then(|| idle_before.unwrap_or(now)),
                 });
             }
@@ -180,34 +180,34 @@ impl Model {
         self.time.come_up_again();
     }
 
-    fn join(&mut self, row: &ModelRow, time: i64) -> Fate {
+    fn join(&mut self, row: &ModelRow, time: i64) -> RowFate {
         let window = self.rules.window;
         let held = (time, row.text.clone());
         match self.entries.place(row.trip, row.side, held, window, self.time.watermark) {
             Placed::Held => {
                 // A late row may have dragged its entry over the edge.
                 self.expire();
-                Fate::Held
+                RowFate::Open
             }
             Placed::Joined(index) => {
                 let entry = &self.entries.0[index];
                 let texts = entry.rows.iter().flatten().map(|(_, text)| text.clone()).collect();
                 self.events.push(Event::Joined { trip: row.trip, texts, ts: entry.last() });
                 self.counters.joined += 1;
-                Fate::Joined
+                RowFate::Joined
             }
             Placed::Duplicate if self.rules.reject_duplicates => {
                 self.reject(row, RejectReason::Duplicate)
             }
             Placed::Duplicate => {
                 self.counters.duplicates += 1;
-                Fate::Duplicate
+                RowFate::Duplicate
             }
             Placed::Late => self.reject(row, RejectReason::Late),
         }
     }
 
-    fn reject(&mut self, row: &ModelRow, reason: RejectReason) -> Fate {
+    fn reject(&mut self, row: &ModelRow, reason: RejectReason) -> RowFate {
         match reason {
             RejectReason::Late => self.counters.rejected_late += 1,
             RejectReason::Timestamp => self.counters.rejected_timestamp += 1,
@@ -215,7 +215,7 @@ impl Model {
         }
         let (text, reason_name) = (row.text.clone(), reason.as_str());
         self.events.push(Event::Rejected { trip: row.trip, text, reason: reason_name });
-        Fate::Rejected(reason)
+        RowFate::Rejected(reason)
     }
 
     fn expire(&mut self) {
@@ -238,16 +238,18 @@ impl Model {
         self.time.watermark
     }
 
-    pub(crate) fn inputs_mark(&self) -> (Option<i64>, bool) {
-        self.time.inputs_mark(&self.rules)
+    pub(crate) fn inputs_watermark(&self) -> (Option<i64>, bool) {
+        self.time.inputs_watermark(&self.rules)
     }
 
     /// Rule 11. Before the watermark is known, the first row is what an input can be ahead of.
     pub(crate) fn inputs_ahead(&self) -> Vec<(Side, i32)> {
         let from = self.time.watermark.or(self.time.first);
         let ahead = self.time.inputs.iter().filter(|input| match from {
-            Some(from) => input.mark.is_some_and(|mark| mark > from + self.rules.max_skew),
-            None => input.mark.is_some(),
+            Some(from) => {
+                input.watermark.is_some_and(|watermark| watermark > from + self.rules.max_skew)
+            }
+            None => input.watermark.is_some(),
         });
         ahead.map(|input| (input.side, input.partition)).collect()
     }

@@ -9,14 +9,14 @@ pub(super) struct Input {
     pub(super) side: Side,
     pub(super) partition: i32,
     /// Its largest timestamp less the grace.
-    pub(super) mark: Option<i64>,
+    pub(super) watermark: Option<i64>,
     pub(super) at_end: bool,
     pub(super) quiet_since: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heard {
-    pub(super) mark: Option<i64>,
+    pub(super) watermark: Option<i64>,
     pub(super) idle_since: Option<i64>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Time {
     pub(super) others: Vec<(i32, Option<Heard>)>,
     pub(super) repartition_at_end: bool,
     pub(super) watermark: Option<i64>,
-    /// The mark of the first row since the task came up.
+    /// The watermark of the first row since the task came up.
     pub(super) first: Option<i64>,
     pub(super) now: Option<i64>,
     /// From when on idle time counts at all.
@@ -64,11 +64,11 @@ impl Time {
     }
 
     /// What the other tasks are told.
-    pub(super) fn inputs_mark(&self, rules: &Rules) -> (Option<i64>, bool) {
+    pub(super) fn inputs_watermark(&self, rules: &Rules) -> (Option<i64>, bool) {
         let counting = self.inputs.iter().filter(|input| !self.is_idle(input, rules.idle));
-        match counting.map(|input| input.mark).min() {
+        match counting.map(|input| input.watermark).min() {
             Some(least) => (least, false),
-            None => (self.inputs.iter().filter_map(|input| input.mark).max(), true),
+            None => (self.inputs.iter().filter_map(|input| input.watermark).max(), true),
         }
     }
 
@@ -85,17 +85,19 @@ impl Time {
     pub(super) fn look(&mut self, rules: &Rules) {
         let now = self.now.unwrap();
         let heard = self.others.iter().filter_map(|(_, heard)| *heard);
-        let known =
-            self.inputs.iter().map(|input| input.mark).chain(heard.clone().map(|it| it.mark));
+        let known = self
+            .inputs
+            .iter()
+            .map(|input| input.watermark)
+            .chain(heard.clone().map(|it| it.watermark));
         let active = self.inputs.iter().filter(|input| !self.is_idle(input, rules.idle));
-        let counting =
-            active.map(|input| input.mark).chain(self.others.iter().filter_map(|(_, heard)| {
-                match heard {
-                    None => Some(None),
-                    Some(heard) if heard.idle_since.is_none() => Some(heard.mark),
-                    Some(_) => None,
-                }
-            }));
+        let counting = active.map(|input| input.watermark).chain(self.others.iter().filter_map(
+            |(_, heard)| match heard {
+                None => Some(None),
+                Some(heard) if heard.idle_since.is_none() => Some(heard.watermark),
+                Some(_) => None,
+            },
+        ));
         let reached = if let Some(least) = counting.min() {
             self.running = None;
             least
@@ -123,7 +125,7 @@ impl Time {
         }
     }
 
-    /// A new process knows the marks, and nothing of the wall clock, of ends, and of how long it was quiet.
+    /// A new process knows the watermarks, and nothing of the wall clock, of ends, and of how long it was quiet.
     pub(super) fn come_up_again(&mut self) {
         self.now = None;
         self.running = None;

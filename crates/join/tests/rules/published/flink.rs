@@ -109,7 +109,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         source: "IntervalJoinOperatorTest.testStateCleanupNegativeInclusiveNegativeInclusive",
-        differs: "Flink drops in silence what can no longer match; here it is told, and leaves a mark for one window more",
+        differs: "Flink drops in silence what can no longer match; here it is told, and stays as a closed entry for one window more",
         time: marks(1),
         story: &[
             ("t1 left 1", ""),
@@ -151,7 +151,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         source: "IntervalJoinOperatorTest.testStateCleanup...: the buffer of a joined pair",
-        differs: "a joined trip keeps a mark of it until two windows have passed",
+        differs: "a joined trip stays as a closed entry until two windows have passed",
         time: marks(1),
         story: &[
             ("a left 1", ""),

@@ -165,7 +165,7 @@ pub(super) const CASES: &[Case] = &[
             ("c left 90000", ""),
             ("c right 90000", "c 90000+90000+90000"),
             ("b left 330000", ""),
-            // Its mark is gone: the watermark is past it by two windows, and says so alone.
+            // Its closed entry is dropped: the watermark is past it by two windows, and says so alone.
             ("c left 90000", "late c trip@90000"),
             ("e left 209999", "late e trip@209999"),
             ("f left 210000", ""),

@@ -15,7 +15,7 @@ mod kafka_streams_inner;
 mod kafka_streams_outer;
 mod ksqldb;
 
-use join::{Config, Decision, Fate, Layout, Row, Task};
+use join::{Decision, JoinConfig, Row, RowFate, Task, TaskLayout};
 use models::{EventTime, Side};
 
 use crate::changelog::restore;
@@ -68,8 +68,8 @@ const fn marks(window: i64) -> Time {
 }
 
 /// A task whose watermark is the least of what tasks 1, 2 and 3 say: one for each side.
-fn layout() -> Layout {
-    Layout::new(0, 4, [0, 0, 0]).unwrap()
+fn layout() -> TaskLayout {
+    TaskLayout::new(0, 4, [0, 0, 0]).unwrap()
 }
 
 fn sides(name: &str) -> Vec<Side> {
@@ -82,7 +82,7 @@ fn sides(name: &str) -> Vec<Side> {
 }
 
 struct Player {
-    config: Config,
+    config: JoinConfig,
     task: Task<Text>,
     stream_time: i64,
     out: Vec<Decision<Text>>,
@@ -101,7 +101,7 @@ impl Player {
     fn row(&mut self, row: Row<Text>) {
         let fate = self.task.on_forwarded_row(row, at(0), &mut self.out);
         self.told.extend(self.out.drain(..).map(|decision| short(&decision)));
-        if fate == Fate::Duplicate {
+        if fate == RowFate::Duplicate {
             self.told.push("dropped".to_owned());
         }
     }
@@ -162,7 +162,7 @@ fn short(decision: &Decision<Text>) -> String {
 fn check(cases: &[Case]) {
     for case in cases {
         let window = ms(case.time.window() as u64);
-        let config = Config { window, ..config() };
+        let config = JoinConfig { window, ..config() };
         let mut player = Player {
             task: Task::new(&config, layout()).unwrap(),
             config,

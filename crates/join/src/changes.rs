@@ -1,25 +1,25 @@
 //! The form of the state in a changelog (rule 10).
 //!
-//! A [`Changes`] says of some trips what entries they have now, and of the task where its marks and
-//! counts stand. A *delta* names the trips changed since the one before; a *snapshot* names all and
-//! is thereby a delta to an empty task. What the watermark takes away by passing (marks of decided
-//! trips) is not named: applying the delta's watermark takes it away again.
+//! A [`Changes`] holds the present entries of some trips, and the state that a task has once: its watermarks and
+//! its counts. A *delta* names the trips that changed since the delta before it. A *snapshot* names all trips, and so
+//! is a delta to an empty task. A closed entry that the watermark drops is not named: whoever applies the delta applies
+//! its watermark too, and that drops the entry again.
 
 use models::{EventTime, Partition, TripId};
 use serde::{Deserialize, Serialize};
 
 use crate::Counters;
-use crate::entry::{Closed, Entry, Held, Outcome, Slots, Span};
-use crate::watermark::{InputMark, Mark};
+use crate::entry::{ClosedAs, ClosedTrip, OpenRow, OpenTrips, Span, TripEntry};
+use crate::watermark::{InputWatermark, Watermark};
 
 /// What the state of a task is now, in part (a delta) or as a whole (a snapshot).
 ///
-/// To keep records small, `trips` may be spread over several with the same `standing`; all of them
+/// To keep records small, `trips` may be spread over several with the same `task_state`; all of them
 /// must be applied before the task is used.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Changes<P> {
-    /// What there is once a task.
-    pub standing: Standing,
+    /// State kept once per task.
+    pub task_state: TaskState,
     /// Trips and all the entries they have now; none if the trip is gone. In no order, each once.
     pub trips: Vec<TripState<P>>,
 }
@@ -32,23 +32,23 @@ impl<P: PartialEq> PartialEq for Changes<P> {
             trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
             trips
         }
-        self.standing == other.standing && by_id(self) == by_id(other)
+        self.task_state == other.task_state && by_id(self) == by_id(other)
     }
 }
 
-/// What of a task's state there is only once.
+/// State kept once per task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct TaskState {
     /// The task.
     pub task: Partition,
     /// Of how many.
     pub tasks: Partition,
     /// Its watermark.
     pub watermark: EventTime,
-    /// How far each partition that it reads has come.
-    pub inputs: Vec<InputMark>,
-    /// What it has heard from each task; none of itself and of those never heard of.
-    pub heard: Vec<Option<Mark>>,
+    /// The watermark of each partition that it reads.
+    pub inputs: Vec<InputWatermark>,
+    /// By task, the watermark that it was told last; none of itself and of tasks that it never heard from.
+    pub heard: Vec<Option<Watermark>>,
     /// How many rows met which fate.
     pub counters: Counters,
 }
@@ -65,7 +65,7 @@ pub struct TripState<P> {
 impl<P: Clone> From<TripRef<'_, P>> for TripState<P> {
     fn from(trip: TripRef<'_, P>) -> Self {
         let entries = trip.entries().map(|entry| match entry {
-            EntryRef::Open(rows) => EntryState::Open(rows.map(Option::<&Held<P>>::cloned)),
+            EntryRef::Open(rows) => EntryState::Open(rows.map(Option::<&OpenRow<P>>::cloned)),
             EntryRef::Joined(span) => EntryState::Joined(span),
             EntryRef::Unmatched(span) => EntryState::Unmatched(span),
         });
@@ -78,7 +78,7 @@ impl<P: Clone> From<TripRef<'_, P>> for TripState<P> {
 #[serde(rename_all = "snake_case")]
 pub enum EntryState<P> {
     /// It waits; these rows it has, in the order of [`Side::ALL`](models::Side::ALL). One or two.
-    Open([Option<Held<P>>; 3]),
+    Open([Option<OpenRow<P>>; 3]),
     /// It was joined.
     Joined(Span),
     /// It was decided incomplete.
@@ -89,15 +89,15 @@ pub enum EntryState<P> {
 #[derive(Debug)]
 pub struct TripRef<'t, P> {
     trip_id: &'t TripId,
-    entries: &'t [Entry],
-    open: &'t Slots<P>,
+    entries: &'t [TripEntry],
+    open: &'t OpenTrips<P>,
 }
 
 /// One entry of a [`TripRef`]: what an [`EntryState`] says.
 #[derive(Debug)]
 pub enum EntryRef<'t, P> {
     /// It waits; these rows it has, in the order of [`Side::ALL`](models::Side::ALL). One or two.
-    Open([Option<&'t Held<P>>; 3]),
+    Open([Option<&'t OpenRow<P>>; 3]),
     /// It was joined.
     Joined(Span),
     /// It was decided incomplete.
@@ -105,7 +105,11 @@ pub enum EntryRef<'t, P> {
 }
 
 impl<'t, P> TripRef<'t, P> {
-    pub(crate) const fn new(trip_id: &'t TripId, entries: &'t [Entry], open: &'t Slots<P>) -> Self {
+    pub(crate) const fn new(
+        trip_id: &'t TripId,
+        entries: &'t [TripEntry],
+        open: &'t OpenTrips<P>,
+    ) -> Self {
         Self { trip_id, entries, open }
     }
 
@@ -118,11 +122,13 @@ impl<'t, P> TripRef<'t, P> {
     pub fn entries(&self) -> impl ExactSizeIterator<Item = EntryRef<'t, P>> + Clone + use<'t, P> {
         let open = self.open;
         self.entries.iter().map(move |entry| match entry {
-            Entry::Open(slot) => {
-                EntryRef::Open(open.get(*slot).rows.each_ref().map(Option::as_ref))
+            TripEntry::Open(key) => {
+                EntryRef::Open(open.get(*key).rows.each_ref().map(Option::as_ref))
             }
-            Entry::Closed(Closed { span, outcome: Outcome::Joined }) => EntryRef::Joined(*span),
-            Entry::Closed(Closed { span, outcome: Outcome::Unmatched }) => {
+            TripEntry::Closed(ClosedTrip { span, closed_as: ClosedAs::Joined }) => {
+                EntryRef::Joined(*span)
+            }
+            TripEntry::Closed(ClosedTrip { span, closed_as: ClosedAs::Unmatched }) => {
                 EntryRef::Unmatched(*span)
             }
         })
