@@ -1,5 +1,7 @@
 //! A stream of trips through a task, from the first row to the expiry of the marks: `cargo bench -p join`.
 
+use std::hint::black_box;
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use join::{Decision, JoinConfig, Row, RowOrigin, Task, TaskLayout, WallTime};
 use models::{EventTime, Side, TripId};
@@ -37,7 +39,8 @@ fn stream(apart: i64) -> Vec<Row<Vec<u8>>> {
 
 fn joined(rows: Vec<Row<Vec<u8>>>) -> usize {
     let layout = TaskLayout::new(0, 1, [1, 1, 1]).expect("one partition each");
-    let mut task = Task::new(&JoinConfig::default(), layout).expect("the defaults are valid");
+    let mut task = Task::new(&JoinConfig { changelog: true, ..JoinConfig::default() }, layout)
+        .expect("the defaults are valid");
     let mut out = Vec::new();
     let mut joined = 0;
     for (index, row) in rows.into_iter().enumerate() {
@@ -45,7 +48,9 @@ fn joined(rows: Vec<Row<Vec<u8>>>) -> usize {
         task.on_row(row, now, &mut out);
         if index as i64 % (3 * TRIPS_PER_COMMIT) == 0 {
             joined += drained(&mut out);
-            task.take_delta();
+            task.drain_delta(|trip| {
+                black_box(trip.entries().count());
+            });
         }
     }
     joined + drained(&mut out)

@@ -16,24 +16,12 @@ use crate::watermark::{InputWatermark, Watermark};
 ///
 /// To keep records small, `trips` may be spread over several with the same `task_state`; all of them
 /// must be applied before the task is used.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes<P> {
     /// State kept once per task.
     pub task_state: TaskState,
     /// Trips and all the entries they have now; none if the trip is gone. In no order, each once.
     pub trips: Vec<TripState<P>>,
-}
-
-/// Two are equal if they say the same, in whatever order of the trips.
-impl<P: PartialEq> PartialEq for Changes<P> {
-    fn eq(&self, other: &Self) -> bool {
-        fn by_id<P>(changes: &Changes<P>) -> Vec<&TripState<P>> {
-            let mut trips: Vec<_> = changes.trips.iter().collect();
-            trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
-            trips
-        }
-        self.task_state == other.task_state && by_id(self) == by_id(other)
-    }
 }
 
 /// State kept once per task.
@@ -54,7 +42,7 @@ pub struct TaskState {
 }
 
 /// One trip in the state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TripState<P> {
     /// The trip.
     pub trip_id: TripId,
@@ -62,20 +50,8 @@ pub struct TripState<P> {
     pub entries: Vec<EntryState<P>>,
 }
 
-impl<P: Clone> From<TripRef<'_, P>> for TripState<P> {
-    fn from(trip: TripRef<'_, P>) -> Self {
-        let entries = trip.entries().map(|entry| match entry {
-            EntryRef::Open(rows) => EntryState::Open(rows.map(Option::<&OpenRow<P>>::cloned)),
-            EntryRef::Joined(span) => EntryState::Joined(span),
-            EntryRef::Unmatched(span) => EntryState::Unmatched(span),
-        });
-        Self { trip_id: trip.trip_id.clone(), entries: entries.collect() }
-    }
-}
-
 /// One entry in the state (rule 3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryState<P> {
     /// It waits; these rows it has, in the order of [`Side::ALL`](models::Side::ALL). One or two.
     Open([Option<OpenRow<P>>; 3]),

@@ -39,7 +39,7 @@ pub struct JoinConfig {
     pub duplicates: Duplicates,
     /// How large the state of one task may become (rule 11). At least 1.
     pub max_state_bytes: usize,
-    /// Whether changes are collected for [`Task::take_delta`](crate::Task::take_delta) (rule 10).
+    /// Whether changes are collected for [`Task::drain_delta`](crate::Task::drain_delta) (rule 10).
     /// If so it must be called regularly: what nobody takes piles up.
     pub changelog: bool,
 }

@@ -1,6 +1,6 @@
 //! What goes out: the fates of rows and the counts of them.
 
-use models::{EventTime, Side, TripId};
+use models::{EventTime, TripId};
 use serde::{Deserialize, Serialize};
 
 use crate::Row;
@@ -23,7 +23,7 @@ pub struct JoinedRows<P> {
     pub trip_id: TripId,
     /// The latest timestamp of the three rows; the timestamp of the output.
     pub ts: EventTime,
-    /// What the rows carried, in the order of [`Side::ALL`].
+    /// What the rows carried, in the order of [`Side::ALL`](models::Side::ALL).
     pub payloads: [P; 3],
 }
 
@@ -34,19 +34,12 @@ pub struct UnmatchedRows<P> {
     pub trip_id: TripId,
     /// The latest timestamp of the rows that came; the timestamp of the output.
     pub ts: EventTime,
-    /// What the rows carried that came, in the order of [`Side::ALL`].
+    /// What the rows carried that came, in the order of [`Side::ALL`](models::Side::ALL).
     pub payloads: [Option<P>; 3],
     /// Why it was decided.
     pub reason: UnmatchedReason,
     /// The task's watermark at that moment.
     pub watermark: EventTime,
-}
-
-impl<P> UnmatchedRows<P> {
-    /// The sides that did not come.
-    pub fn missing(&self) -> impl Iterator<Item = Side> {
-        Side::ALL.into_iter().filter(|side| self.payloads[side.index()].is_none())
-    }
 }
 
 /// A row that can't take part in the join, as it came.
@@ -59,8 +52,7 @@ pub struct RejectedRow<P> {
 }
 
 /// Why a trip was decided without being complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnmatchedReason {
     /// The watermark passed the window of its earliest row.
     WindowExpired,
@@ -79,8 +71,7 @@ impl UnmatchedReason {
 }
 
 /// Why a row was rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RejectReason {
     /// Its trip is already decided, or would have been (rule 3).
     Late,

@@ -1,13 +1,12 @@
 //! Entries (rule 3): the rows of one trip that belong together, and what is kept of them once they are decided.
 
 use models::{EventTime, Side, TripId};
-use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use crate::keys::{OpenKey, TripKey};
 
 /// The event times between the earliest and the latest row of an entry, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// The earliest.
     pub first: EventTime,
@@ -32,7 +31,7 @@ impl Span {
 }
 
 /// A row in an open entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenRow<P> {
     /// When it happened.
     pub ts: EventTime,

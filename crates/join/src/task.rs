@@ -2,7 +2,7 @@
 
 use models::{EventTime, Partition, Side};
 
-use crate::changes::{Changes, RestoreError, TaskState, TripRef, TripState};
+use crate::changes::{Changes, RestoreError, TaskState, TripRef};
 use crate::config::{CheckedConfig, JoinConfig, SetupError, TaskLayout};
 use crate::entry::OpenTrip;
 use crate::trips::{KnownTrips, PlacedRow};
@@ -235,40 +235,19 @@ impl<P: RowPayload> Task<P> {
         self.counters.rows_in == self.counters.decided_rows() + self.trips.open_rows() as u64
     }
 
-    /// What changed since the last delta or snapshot was taken; none unless
-    /// [`JoinConfig::changelog`] is on. Costs as much as changed, not as much as there is.
-    pub fn take_delta(&mut self) -> Option<Changes<P>> {
-        let mut trips = Vec::new();
-        let task_state = self.drain_delta(|trip| trips.push(trip.into()))?;
-        Some(Changes { task_state, trips })
-    }
-
-    /// As [`take_delta`](Self::take_delta), but passes each trip to `with` where it stands.
+    /// The trips that changed since the last call of this or [`forget_delta`](Self::forget_delta), each passed to
+    /// `with` in place. Gives the rest of the delta; none, and no trip, unless [`JoinConfig::changelog`] is on. The cost
+    /// depends on how much changed, not on how much there is.
     pub fn drain_delta(&mut self, with: impl FnMut(TripRef<'_, P>)) -> Option<TaskState> {
         self.trips.drain_changed(with).then(|| self.task_state())
     }
 
-    /// The whole state; the next delta builds on it.
-    pub fn take_snapshot(&mut self) -> Changes<P> {
-        self.forget_delta();
-        self.snapshot()
-    }
-
-    /// The whole state, as [`take_snapshot`](Self::take_snapshot) gives it; the next delta is not
-    /// affected.
-    pub fn snapshot(&self) -> Changes<P> {
-        Changes {
-            task_state: self.task_state(),
-            trips: self.trips().map(TripState::from).collect(),
-        }
-    }
-
-    /// All trips of the state where they stand, in no order.
+    /// All trips of the state in place, in no order: with [`task_state`](Self::task_state), a snapshot.
     pub fn trips(&self) -> impl Iterator<Item = TripRef<'_, P>> {
         self.trips.iter()
     }
 
-    /// What changed up to now is not named in the next delta.
+    /// What changed up to now is not named in the next delta, because a snapshot names it.
     pub fn forget_delta(&mut self) {
         self.trips.forget_changes();
     }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::changelog::restore;
 use crate::model::{Event, Model, ModelEntry, ModelRow, Rules, State};
-use crate::story::{Text, at, cases, config, ms, row, ts};
+use crate::story::{Text, at, cases, config, ms, row, snapshot, take_delta, take_snapshot, ts};
 
 /// The tasks that are tried: which, of how many, and how many partitions each input has. Some read several partitions
 /// of an input, and some none at all.
@@ -239,11 +239,11 @@ impl Pair {
                 self.model.advance(self.now);
             }
             Step::Delta => {
-                self.changelog.push(self.task.take_delta().unwrap());
+                self.changelog.push(take_delta(&mut self.task));
                 self.committed = self.model.clone();
             }
             Step::Snapshot { trips_a_record } => {
-                self.changelog = in_records(self.task.take_snapshot(), trips_a_record);
+                self.changelog = in_records(take_snapshot(&mut self.task), trips_a_record);
                 self.committed = self.model.clone();
             }
             Step::Crash => {
@@ -342,7 +342,7 @@ fn without_rows_of_closed(entries: Vec<ModelEntry>) -> Vec<Told> {
 
 fn entries(task: &Task<Text>) -> Vec<Told> {
     let mut told = Vec::new();
-    for trip in task.snapshot().trips {
+    for trip in snapshot(task).trips {
         let number = trip.trip_id.as_str().parse().unwrap();
         for entry in trip.entries {
             let (state, span) = match entry {

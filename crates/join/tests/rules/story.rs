@@ -6,15 +6,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use join::{
-    Decision, Duplicates, EntryState, JoinConfig, Row, RowFate, RowOrigin, RowPayload, Task,
-    TaskLayout, WallTime, Watermark,
+    Changes, Decision, Duplicates, EntryRef, EntryState, JoinConfig, OpenRow, Row, RowFate,
+    RowOrigin, RowPayload, Task, TaskLayout, TripRef, TripState, WallTime, Watermark,
 };
 use models::{EventTime, Side, TripId};
 use proptest::test_runner::Config as ProptestConfig;
-use serde::{Deserialize, Serialize};
 
 /// A payload that says which row it came with: `trip@3`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Text(pub(crate) String);
 
 impl RowPayload for Text {
@@ -93,7 +92,8 @@ pub(crate) fn tell(decision: &Decision<Text>) -> String {
         Decision::Unmatched(trip) => {
             let mut rows: Vec<_> =
                 trip.payloads.iter().flatten().map(|text| text.0.clone()).collect();
-            rows.extend(trip.missing().map(|side| format!("no-{side}")));
+            let is_missing = |side: &Side| trip.payloads[side.index()].is_none();
+            rows.extend(Side::ALL.into_iter().filter(is_missing).map(|side| format!("no-{side}")));
             let (rows, time) = (rows.join(" "), trip.ts.as_millis());
             format!("{} {} {rows} ({time})", trip.reason.as_str(), trip.trip_id)
         }
@@ -113,12 +113,40 @@ pub(crate) fn tell_all(fate: Option<RowFate>, out: &mut Vec<Decision<Text>>) -> 
     told.join(", ")
 }
 
+/// The changes since the last delta, in the order of the trips.
+pub(crate) fn take_delta(task: &mut Task<Text>) -> Changes<Text> {
+    let mut trips = Vec::new();
+    let task_state = task.drain_delta(|trip| trips.push(trip_state(&trip)));
+    trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
+    Changes { task_state: task_state.expect("the changelog is on"), trips }
+}
+
+/// The whole state, on which the next delta builds.
+pub(crate) fn take_snapshot(task: &mut Task<Text>) -> Changes<Text> {
+    task.forget_delta();
+    snapshot(task)
+}
+
+/// The whole state, in the order of the trips.
+pub(crate) fn snapshot(task: &Task<Text>) -> Changes<Text> {
+    let mut trips: Vec<_> = task.trips().map(|trip| trip_state(&trip)).collect();
+    trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
+    Changes { task_state: task.task_state(), trips }
+}
+
+fn trip_state(trip: &TripRef<'_, Text>) -> TripState<Text> {
+    let entries = trip.entries().map(|entry| match entry {
+        EntryRef::Open(rows) => EntryState::Open(rows.map(Option::<&OpenRow<Text>>::cloned)),
+        EntryRef::Joined(span) => EntryState::Joined(span),
+        EntryRef::Unmatched(span) => EntryState::Unmatched(span),
+    });
+    TripState { trip_id: trip.trip_id().clone(), entries: entries.collect() }
+}
+
 /// The entries as they stand: `t1 open trip@1 driver@2; t2 joined 1..3`.
 pub(crate) fn tell_state(task: &Task<Text>) -> String {
-    let mut trips = task.snapshot().trips;
-    trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
     let mut told = Vec::new();
-    for trip in trips {
+    for trip in snapshot(task).trips {
         for entry in trip.entries {
             let mut text = trip.trip_id.to_string();
             match entry {

@@ -3,7 +3,7 @@
 use join::{JoinConfig, RejectReason, Row, RowFate, Task, TaskLayout, Watermark};
 use models::{EventTime, Side};
 
-use crate::story::{Text, active, at, config, idle, ms, row, side, ts};
+use crate::story::{Text, active, at, config, idle, ms, row, side, snapshot, ts};
 
 fn task(number: i32, tasks: i32, partitions: [i32; 3]) -> Task<Text> {
     Task::new(&config(), TaskLayout::new(number, tasks, partitions).unwrap()).unwrap()
@@ -286,7 +286,7 @@ fn a_restored_task_counts_silence_from_its_own_beginning() {
     before.on_watermark(1, active(50), at(100), &mut out);
     before.on_watermark(1, idle(50), at(100), &mut out);
     let mut restored = task(0, 2, [0, 0, 0]);
-    restored.apply(before.snapshot()).unwrap();
+    restored.apply(snapshot(&before)).unwrap();
     // It may have been away for long, and what came meanwhile is still to be read.
     check(
         restored,

@@ -19,7 +19,7 @@ use join::{Decision, JoinConfig, Row, RowFate, Task, TaskLayout};
 use models::{EventTime, Side};
 
 use crate::changelog::restore;
-use crate::story::{Text, active, at, config, ms, row, side, tell_state};
+use crate::story::{Text, active, at, config, ms, row, side, take_snapshot, tell_state};
 
 /// One story of an engine's test.
 pub(super) struct Case {
@@ -112,7 +112,7 @@ impl Player {
         match step.split_whitespace().collect::<Vec<_>>()[..] {
             ["state"] => return tell_state(&self.task),
             ["restore"] => {
-                self.task = restore(&self.config, layout(), &[self.task.take_snapshot()]);
+                self.task = restore(&self.config, layout(), &[take_snapshot(&mut self.task)]);
             }
             ["end"] => self.mark(&Side::ALL, 1 << 40),
             [name, "mark" | "marks", time] => self.mark(&sides(name), time.parse().unwrap()),
