@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::story::{active, at, config, fed_by_another, row, tell};
 
 /// The bytes of a state that holds `rows` open entries of one row each, of ids like `t00`.
-fn bytes_of(rows: i64) -> usize {
+pub(crate) fn bytes_of(rows: i64) -> usize {
     let mut task = fed_by_another(&config());
     for number in 0..rows {
         task.on_forwarded_row(

@@ -13,5 +13,6 @@ mod matching;
 mod model;
 mod properties;
 mod published;
+mod readme;
 mod story;
 mod watermarks;

@@ -145,30 +145,32 @@ fn trip_state(trip: &TripRef<'_, Text>) -> TripState<Text> {
 
 /// The entries as they stand: `t1 open trip@1 driver@2; t2 joined 1..3`.
 pub(crate) fn tell_state(task: &Task<Text>) -> String {
-    let mut told = Vec::new();
-    for trip in snapshot(task).trips {
-        for entry in trip.entries {
-            let mut text = trip.trip_id.to_string();
-            match entry {
-                EntryState::Open(rows) => {
-                    text.push_str(" open");
-                    for row in rows.iter().flatten() {
-                        write!(text, " {}", row.payload.0).unwrap();
-                    }
-                }
-                EntryState::Joined(span) => {
-                    let (first, last) = (span.first.as_millis(), span.last.as_millis());
-                    write!(text, " joined {first}..{last}").unwrap();
-                }
-                EntryState::Unmatched(span) => {
-                    let (first, last) = (span.first.as_millis(), span.last.as_millis());
-                    write!(text, " unmatched {first}..{last}").unwrap();
+    let told: Vec<_> = snapshot(task).trips.iter().flat_map(tell_trip).collect();
+    told.join("; ")
+}
+
+/// The entries of one trip.
+pub(crate) fn tell_trip(trip: &TripState<Text>) -> impl Iterator<Item = String> {
+    trip.entries.iter().map(|entry| {
+        let mut text = trip.trip_id.to_string();
+        match entry {
+            EntryState::Open(rows) => {
+                text.push_str(" open");
+                for row in rows.iter().flatten() {
+                    write!(text, " {}", row.payload.0).unwrap();
                 }
             }
-            told.push(text);
+            EntryState::Joined(span) => {
+                let (first, last) = (span.first.as_millis(), span.last.as_millis());
+                write!(text, " joined {first}..{last}").unwrap();
+            }
+            EntryState::Unmatched(span) => {
+                let (first, last) = (span.first.as_millis(), span.last.as_millis());
+                write!(text, " unmatched {first}..{last}").unwrap();
+            }
         }
-    }
-    told.join("; ")
+        text
+    })
 }
 
 /// Tells a story to a task: a step is a row (`t1 driver 12`) or a watermark (`watermark 30`); then
