@@ -2,6 +2,7 @@
 
 use models::{EventTime, Side, TripId};
 use slab::Slab;
+use smallvec::SmallVec;
 
 use crate::keys::{OpenKey, TripKey};
 
@@ -76,54 +77,8 @@ pub(crate) enum TripEntry {
     Closed(ClosedTrip),
 }
 
-/// The entries of one trip, in the order in which they were opened. Nearly always there is one.
-#[derive(Debug, Default)]
-pub(crate) enum TripEntries {
-    /// A trip that is about to get its first entry, or to go.
-    #[default]
-    None,
-    One(TripEntry),
-    Many(Vec<TripEntry>),
-}
-
-impl TripEntries {
-    pub(crate) fn as_slice(&self) -> &[TripEntry] {
-        match self {
-            Self::None => &[],
-            Self::One(entry) => std::slice::from_ref(entry),
-            Self::Many(entries) => entries,
-        }
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [TripEntry] {
-        match self {
-            Self::None => &mut [],
-            Self::One(entry) => std::slice::from_mut(entry),
-            Self::Many(entries) => entries,
-        }
-    }
-
-    pub(crate) fn push(&mut self, entry: TripEntry) {
-        match self {
-            Self::None => *self = Self::One(entry),
-            Self::One(first) => *self = Self::Many(vec![*first, entry]),
-            Self::Many(entries) => entries.push(entry),
-        }
-    }
-
-    /// Takes out the entry at `index`.
-    pub(crate) fn remove(&mut self, index: usize) {
-        match self {
-            Self::None | Self::One(_) => *self = Self::None,
-            Self::Many(entries) => {
-                entries.remove(index);
-                if let [last] = entries[..] {
-                    *self = Self::One(last);
-                }
-            }
-        }
-    }
-}
+/// The entries of one trip, in the order in which they were opened. Nearly always there is one, which is kept in place.
+pub(crate) type TripEntries = SmallVec<[TripEntry; 1]>;
 
 /// The open entries. The place of one that is taken out is used again.
 #[derive(Debug)]

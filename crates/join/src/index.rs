@@ -45,9 +45,10 @@ impl TripIndex {
         self.by_hash.find(hash, is_it).map(|place| place.key)
     }
 
-    /// Takes in a trip that is not there.
-    pub(crate) fn insert(&mut self, hash: u64, id: TripId, entries: TripEntries) -> TripKey {
-        let key = self.trips.insert(KnownTrip { id, entries, changed: false });
+    /// Takes in a trip that is not there, without entries as yet.
+    pub(crate) fn insert(&mut self, hash: u64, id: TripId) -> TripKey {
+        let trip = KnownTrip { id, entries: TripEntries::new(), changed: false };
+        let key = self.trips.insert(trip);
         let key = TripKey(u32::try_from(key).expect("fewer than 2^32 trips"));
         self.by_hash.insert_unique(hash, HashedKey { hash, key }, |place| place.hash);
         key

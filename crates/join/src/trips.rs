@@ -4,8 +4,7 @@ use models::{EventTime, TripId};
 
 use crate::changes::{EntryState, TripRef, TripState};
 use crate::entry::{
-    ClosedAs, ClosedTrip, EntryChoice, OpenRow, OpenTrip, OpenTrips, Span, TripEntries, TripEntry,
-    choose,
+    ClosedAs, ClosedTrip, EntryChoice, OpenRow, OpenTrip, OpenTrips, Span, TripEntry, choose,
 };
 use crate::expiry::{ClosedByTime, ClosedDue, OpenByTime};
 use crate::index::{KnownTrip, TripIndex, hash_of};
@@ -101,7 +100,7 @@ impl<P: RowPayload> KnownTrips<P> {
             if late {
                 return PlacedRow::Late(row);
             }
-            let key = self.index.insert(hash, row.trip_id.clone(), TripEntries::None);
+            let key = self.index.insert(hash, row.trip_id.clone());
             self.open_entry(key, row, ts);
             return PlacedRow::Open;
         };
@@ -211,7 +210,7 @@ impl<P: RowPayload> KnownTrips<P> {
         }
         let (key, known_closed) = match known {
             Some(key) => (key, self.clear(key)),
-            None => (self.index.insert(hash, trip_id, TripEntries::None), Vec::new()),
+            None => (self.index.insert(hash, trip_id), Vec::new()),
         };
         for state in states {
             let entry = match state {
@@ -324,8 +323,7 @@ impl<P: RowPayload> KnownTrips<P> {
         self.closed_bytes += entry_bytes(&open.trip_id);
         self.insert_closed(open.span.first, open.trip);
         let trip = self.index.get_mut(open.trip);
-        trip.entries.as_mut_slice()[index] =
-            TripEntry::Closed(ClosedTrip { span: open.span, closed_as });
+        trip.entries[index] = TripEntry::Closed(ClosedTrip { span: open.span, closed_as });
         self.note(open.trip);
         open
     }
@@ -339,6 +337,8 @@ impl<P: RowPayload> KnownTrips<P> {
         let trip = self.index.get_mut(due.trip);
         self.closed_bytes -= entry_bytes(&trip.id);
         trip.entries.remove(index);
+        // A last one is kept in place again.
+        trip.entries.shrink_to_fit();
         if !trip.entries.as_slice().is_empty() {
             return Some(Gone::Entry);
         }
