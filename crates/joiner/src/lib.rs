@@ -18,43 +18,41 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+mod avro_payload;
 mod changelog;
-mod cleaner;
 mod config;
-mod environment;
+mod consumer_record;
+mod fate_counts;
 mod group;
 mod log_ends;
 mod metrics;
 mod outputs;
-mod payload;
-mod pulse;
-mod reject_times;
+mod processor;
+mod purge;
 mod rejects;
 mod repartition;
-mod report;
 mod rows;
 mod runner;
 mod schemas;
 mod session;
-mod silence;
-mod tally;
+mod source_partition;
+mod summary;
 mod topology;
 mod transaction;
 mod watch;
-mod work;
 
 pub use config::{JoinerConfig, JoinerSection};
-pub use report::Summary;
+pub use summary::Summary;
 pub use topology::TopologyError;
 
-use cleaner::Cleaner;
-use environment::Environment;
 use log_ends::LogEnds;
 use metrics::Metrics;
 use outputs::OutputSchemas;
-use reject_times::RejectTimes;
-use report::Report;
+use purge::Purger;
+use rejects::RejectTimes;
 use schemas::Schemas;
+use session::Environment;
+use summary::SummaryLog;
 
 /// Why a joiner ended by itself. An outage is never the reason.
 #[derive(Debug, thiserror::Error)]
@@ -99,8 +97,8 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
     let Some(output_schemas) = register(&cache, &config, &ctx).await? else {
         return Ok(Summary::default());
     };
-    let cleaner = Cleaner::default();
-    background.spawn(cleaner.clone().run(config.kafka.clone(), topology.clone()));
+    let purger = Purger::default();
+    background.spawn(purger.clone().run(config.kafka.clone(), topology.clone()));
     let reject_times = RejectTimes::unknown();
     let max_future = config.joiner.max_future;
     reject_times.ask(&config.kafka, &topology, max_future).await;
@@ -114,18 +112,18 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
         transactional_id: transactional_id(&config.joiner),
         schemas: Schemas::new(cache, tokio::runtime::Handle::current(), ctx.clone()),
         metrics: Metrics::register(&ctx.metrics),
-        report: Report::new(),
+        summary: SummaryLog::new(),
         config,
         topology,
         output_schemas,
-        cleaner,
+        purger,
         ctx,
         kafka_reachable,
         log_ends,
         reject_times,
     });
     let outcome = on_own_thread(Arc::clone(&env)).await;
-    let summary = env.report.summary();
+    let summary = env.summary.total();
     info!("{summary}");
     outcome.map(|()| summary)
 }

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::group::Source;
+use crate::source_partition::SourcePartition;
 use crate::topology::Topology;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ pub(crate) struct LogEnds {
     /// When it was asked for.
     pub(crate) asked: Instant,
     /// The offset behind the last record that can be read, by partition.
-    pub(crate) ends: HashMap<Source, i64>,
+    pub(crate) ends: HashMap<SourcePartition, i64>,
 }
 
 impl LogEnds {
@@ -74,7 +74,7 @@ fn ask(consumer: &BaseConsumer<LogContext>, topology: &Topology) -> Result<LogEn
     while consumer.poll(Duration::ZERO).is_some() {}
     let asked = Instant::now();
     let sources = || topology.sources();
-    let partitions = sources().map(|source| (topology.topic_of(source), source.partition()));
+    let partitions = sources().map(|source| (topology.topic_of(source), source.number()));
     let ends = kafka::log_ends::ends(consumer, partitions, TIMEOUT)?;
     Ok(LogEnds { asked, ends: sources().zip(ends).collect() })
 }

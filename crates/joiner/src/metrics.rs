@@ -12,21 +12,21 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::changelog::Progress;
-use crate::payload::Payload;
+use crate::avro_payload::AvroPayload;
+use crate::changelog::RestoreProgress;
+use crate::fate_counts::{FateCounts, UNMATCHED};
 use crate::rejects::Reason;
-use crate::tally::{Tally, UNMATCHED};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RowLabels {
     side: &'static str,
-    fate: Fate,
+    fate: FateLabel,
 }
 
 /// What became of a row in the moment it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[expect(non_camel_case_types, reason = "the names are the labels")]
-enum Fate {
+enum FateLabel {
     taken,
     duplicate,
     rejected,
@@ -70,7 +70,7 @@ type Gauges = Family<TaskLabel, Gauge<i64, AtomicI64>>;
 
 /// What is shown of a task.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
+pub(crate) struct TaskStatus {
     task: Partition,
     watermark: EventTime,
     counters: join::Counters,
@@ -79,8 +79,8 @@ pub(crate) struct Standing {
     state_bytes: usize,
 }
 
-impl From<&Task<Payload>> for Standing {
-    fn from(task: &Task<Payload>) -> Self {
+impl From<&Task<AvroPayload>> for TaskStatus {
+    fn from(task: &Task<AvroPayload>) -> Self {
         Self {
             task: task.layout().task(),
             watermark: task.watermark(),
@@ -165,30 +165,30 @@ impl Metrics {
     }
 
     /// A transaction was committed.
-    pub(crate) fn committed(&self, tally: &Tally, took: Duration) {
+    pub(crate) fn committed(&self, counts: &FateCounts, took: Duration) {
         let by_fate = [
-            (Fate::taken, &tally.taken),
-            (Fate::duplicate, &tally.duplicates),
-            (Fate::rejected, &tally.rejected),
-            (Fate::forwarded, &tally.forwarded),
+            (FateLabel::taken, &counts.taken),
+            (FateLabel::duplicate, &counts.duplicates),
+            (FateLabel::rejected, &counts.rejected),
+            (FateLabel::forwarded, &counts.forwarded),
         ];
-        for (fate, counts) in by_fate {
+        for (fate, by_side) in by_fate {
             for side in Side::ALL {
-                let count = counts[side.index()];
+                let count = by_side[side.index()];
                 if count > 0 {
                     let labels = RowLabels { side: side.as_str(), fate };
                     self.rows.get_or_create(&labels).inc_by(count);
                 }
             }
         }
-        self.joined.inc_by(tally.joined);
-        for (reason, &count) in UNMATCHED.iter().zip(&tally.unmatched) {
+        self.joined.inc_by(counts.joined);
+        for (reason, &count) in UNMATCHED.iter().zip(&counts.unmatched) {
             if count > 0 {
                 let labels = ReasonLabel { reason: reason.as_str() };
                 self.unmatched.get_or_create(&labels).inc_by(count);
             }
         }
-        for (&reason, &count) in &tally.rejects {
+        for (&reason, &count) in &counts.rejects {
             self.rejected.get_or_create(&RejectLabel { reason }).inc_by(count);
         }
         self.transactions.get_or_create(&OutcomeLabel { outcome: "committed" }).inc();
@@ -201,7 +201,7 @@ impl Metrics {
     }
 
     /// How far a restore is that is under way.
-    pub(crate) fn restoring(&self, Progress { read, all }: Progress) {
+    pub(crate) fn restoring(&self, RestoreProgress { read, all }: RestoreProgress) {
         self.restored.set(if all > 0 { read as f64 / all as f64 } else { 1.0 });
     }
 
@@ -212,9 +212,9 @@ impl Metrics {
     }
 
     /// Where a task stood when what is committed now was written.
-    pub(crate) fn standing(&self, standing: &Standing, now: WallTime) {
-        let &Standing { task, watermark, counters, open_rows, open_entries, state_bytes } =
-            standing;
+    pub(crate) fn task(&self, status: &TaskStatus, now: WallTime) {
+        let &TaskStatus { task, watermark, counters, open_rows, open_entries, state_bytes } =
+            status;
         let label = TaskLabel { task };
         for (fate, count) in rows_by_fate(&counters) {
             let labels = TaskRowLabels { task, fate };
@@ -279,9 +279,9 @@ mod tests {
     fn a_commit_shows_in_the_text_that_prometheus_reads() {
         let registry = service::Metrics::new("joiner");
         let metrics = Metrics::register(&registry);
-        let mut tally = Tally { taken: [3, 3, 3], joined: 3, ..Tally::default() };
-        tally.reject(Some(Side::Rider), Reason::Tombstone);
-        metrics.committed(&tally, Duration::from_millis(5));
+        let mut counts = FateCounts { taken: [3, 3, 3], joined: 3, ..FateCounts::default() };
+        counts.reject(Some(Side::Rider), Reason::Tombstone);
+        metrics.committed(&counts, Duration::from_millis(5));
         metrics.aborted();
         let text = registry.encode();
         for line in [
@@ -300,7 +300,7 @@ mod tests {
         let registry = service::Metrics::new("joiner");
         let metrics = Metrics::register(&registry);
         let layout = TaskLayout::new(2, 3, [3; 3]).expect("there are three tasks");
-        let mut task: Task<Payload> =
+        let mut task: Task<AvroPayload> =
             Task::new(&join::JoinConfig::default(), layout).expect("valid");
         let now = WallTime::from_millis(100_000_000);
         let sides = [Side::Trip, Side::Driver, Side::Rider, Side::Driver];
@@ -311,7 +311,7 @@ mod tests {
                 trip_id: TripId::new(id).expect("not empty"),
                 side,
                 ts: Some(EventTime::from_millis(ts)),
-                payload: Payload::new(b"row"),
+                payload: AvroPayload::new(b"row"),
                 origin: RowOrigin { partition: 2, offset },
             };
             task.on_row(row, now, &mut Vec::new());
@@ -320,11 +320,11 @@ mod tests {
             trip_id: TripId::new("not at home").expect("not empty"),
             side: Side::Rider,
             ts: Some(EventTime::from_millis(100_000_000)),
-            payload: Payload::new(b"row"),
+            payload: AvroPayload::new(b"row"),
             origin: RowOrigin { partition: 2, offset: 9 },
         };
         task.pass_on(far, now, &mut Vec::new());
-        metrics.standing(&Standing::from(&task), now);
+        metrics.task(&TaskStatus::from(&task), now);
         let text = registry.encode();
         for line in [
             r#"tripstream_joiner_task_rows_total{task="2",fate="joined"} 3"#,

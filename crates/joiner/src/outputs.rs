@@ -7,7 +7,7 @@ use kafka::transaction::Record;
 use models::topics::Topics;
 use models::{EventTime, TripId};
 
-use crate::payload::Payload;
+use crate::avro_payload::AvroPayload;
 use crate::topology::{Stream, Topology};
 
 /// The schema ids that the outputs' values are marked with.
@@ -49,14 +49,14 @@ impl Outputs {
     /// Passes the record of a joined trip to `send`.
     pub(crate) fn joined<R>(
         &mut self,
-        joined: JoinedRows<Payload>,
+        joined: JoinedRows<AvroPayload>,
         send: impl FnOnce(Record<'_>) -> R,
     ) -> R {
         let JoinedRows { trip_id, ts, payloads } = joined;
         self.value.clear();
         splice::joined(
             self.schemas.joined,
-            payloads.each_ref().map(Payload::datum),
+            payloads.each_ref().map(AvroPayload::datum),
             &mut self.value,
         );
         send(output(&self.joined, &trip_id, ts, &self.value))
@@ -65,11 +65,11 @@ impl Outputs {
     /// Passes the record of an unmatched trip to `send`.
     pub(crate) fn unmatched<R>(
         &mut self,
-        unmatched: UnmatchedRows<Payload>,
+        unmatched: UnmatchedRows<AvroPayload>,
         send: impl FnOnce(Record<'_>) -> R,
     ) -> R {
         let UnmatchedRows { trip_id, ts, payloads, reason, watermark } = unmatched;
-        let rows = payloads.each_ref().map(|row| row.as_ref().map(Payload::datum));
+        let rows = payloads.each_ref().map(|row| row.as_ref().map(AvroPayload::datum));
         let (trip, reason) = (trip_id.as_str(), reason.as_str());
         let about = splice::Unmatched { trip_id: trip, reason, watermark };
         self.value.clear();

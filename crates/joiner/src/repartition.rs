@@ -7,8 +7,8 @@ use models::{Partition, Side};
 use rdkafka::message::OwnedHeaders;
 use serde::{Deserialize, Serialize};
 
-use crate::rejects::{Fault, Reason};
-use crate::rows::Incoming;
+use crate::consumer_record::ConsumerRecord;
+use crate::rejects::{Reason, RowFault};
 use crate::topology::Stream;
 
 /// The form of a watermark record's value; the value of its header.
@@ -16,7 +16,7 @@ const FORM: &str = "1";
 
 /// How far the inputs of one task have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SourceMark {
+pub(crate) struct SentWatermark {
     /// The task.
     pub(crate) task: Partition,
     /// Its inputs' mark.
@@ -25,13 +25,13 @@ pub(crate) struct SourceMark {
 
 /// What a record of the repartition topic is.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Forwarded {
+pub(crate) enum RepartitionRecord {
     /// A row of this side, first read there.
     Row(Side, headers::Origin),
     /// Watermarks of other tasks.
-    Marks(Vec<SourceMark>),
+    Watermarks(Vec<SentWatermark>),
     /// Neither: nobody but the joiners should write there.
-    Stray(Fault),
+    Stray(RowFault),
 }
 
 /// The record that takes a row to its home.
@@ -42,27 +42,27 @@ pub(crate) fn forward<'r>(
     repartition: &'r Stream,
     home: Partition,
     side: Side,
-    incoming: &Incoming<'r>,
+    record: &ConsumerRecord<'r>,
 ) -> Record<'r> {
-    let origin = place_of(incoming).to_string();
-    let headers = headers::with(headers::copied(incoming.headers), ORIGIN, &origin);
+    let origin = place_of(record).to_string();
+    let headers = headers::with(headers::copied(record.headers), ORIGIN, &origin);
     Record {
         topic: &repartition.name,
         partition: home,
-        key: incoming.key,
-        value: incoming.value,
-        timestamp_ms: incoming.timestamp_ms,
+        key: record.key,
+        value: record.value,
+        timestamp_ms: record.timestamp_ms,
         headers: Some(headers::with(headers, SIDE, side.as_str())),
     }
 }
 
 /// The value of a watermark record.
-pub(crate) fn marks_value(marks: &[SourceMark]) -> Vec<u8> {
+pub(crate) fn watermarks_value(marks: &[SentWatermark]) -> Vec<u8> {
     serde_json::to_vec(marks).expect("plain numbers can be written as JSON")
 }
 
-/// The record that tells the task at `home` of `value`, made by [`marks_value`].
-pub(crate) fn marks_record<'r>(
+/// The record that tells the task at `home` of `value`, made by [`watermarks_value`].
+pub(crate) fn watermarks_record<'r>(
     repartition: &'r Stream,
     home: Partition,
     value: &'r [u8],
@@ -78,20 +78,22 @@ pub(crate) fn marks_record<'r>(
 }
 
 /// Tells what a record of the repartition topic is.
-pub(crate) fn read(incoming: &Incoming<'_>) -> Forwarded {
-    match parse(incoming) {
+pub(crate) fn read(record: &ConsumerRecord<'_>) -> RepartitionRecord {
+    match parse(record) {
         Ok(forwarded) => forwarded,
-        Err(message) => Forwarded::Stray(Fault { reason: Reason::NoOrigin, message }),
+        Err(message) => RepartitionRecord::Stray(RowFault { reason: Reason::NoOrigin, message }),
     }
 }
 
-fn parse(incoming: &Incoming<'_>) -> Result<Forwarded, String> {
-    if headers::nth_last(incoming.headers, 0, WATERMARKS) == Some(FORM.as_bytes()) {
-        let marks = serde_json::from_slice(incoming.value.unwrap_or_default());
-        return marks.map(Forwarded::Marks).map_err(|error| format!("watermarks: {error}"));
+fn parse(record: &ConsumerRecord<'_>) -> Result<RepartitionRecord, String> {
+    if headers::nth_last(record.headers, 0, WATERMARKS) == Some(FORM.as_bytes()) {
+        let marks = serde_json::from_slice(record.value.unwrap_or_default());
+        return marks
+            .map(RepartitionRecord::Watermarks)
+            .map_err(|error| format!("watermarks: {error}"));
     }
     let text = |n, name: &str| {
-        let value = headers::nth_last(incoming.headers, n, name);
+        let value = headers::nth_last(record.headers, n, name);
         let value = value.ok_or_else(|| format!("header {name} is missing"))?;
         std::str::from_utf8(value).map_err(|_| format!("header {name} is not UTF-8"))
     };
@@ -99,15 +101,15 @@ fn parse(incoming: &Incoming<'_>) -> Result<Forwarded, String> {
     let side = Side::ALL.into_iter().find(|known| known.as_str() == side);
     let side = side.ok_or_else(|| format!("header {SIDE} names no side"))?;
     let origin = text(1, ORIGIN)?.parse().map_err(|error| format!("header {ORIGIN}: {error}"))?;
-    Ok(Forwarded::Row(side, origin))
+    Ok(RepartitionRecord::Row(side, origin))
 }
 
 /// The place where a record lies.
-pub(crate) fn place_of(incoming: &Incoming<'_>) -> headers::Origin {
+pub(crate) fn place_of(record: &ConsumerRecord<'_>) -> headers::Origin {
     headers::Origin {
-        topic: incoming.topic.to_owned(),
-        partition: incoming.partition,
-        offset: incoming.offset,
+        topic: record.topic.to_owned(),
+        partition: record.partition,
+        offset: record.offset,
     }
 }
 
@@ -122,8 +124,8 @@ mod tests {
 
     use super::*;
 
-    fn sent<'r>(record: &'r Record<'r>, topic: &'r str) -> Incoming<'r> {
-        Incoming {
+    fn sent<'r>(record: &'r Record<'r>, topic: &'r str) -> ConsumerRecord<'r> {
+        ConsumerRecord {
             topic,
             partition: record.partition,
             offset: 0,
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn a_forwarded_row_says_where_it_comes_from() {
         let own = headers::with(OwnedHeaders::new(), "trace", "42");
-        let row = Incoming {
+        let row = ConsumerRecord {
             topic: "drivers",
             partition: 1,
             offset: 99,
@@ -156,24 +158,27 @@ mod tests {
         assert_eq!((record.key, record.value), (row.key, row.value));
         assert_eq!(
             read(&sent(&record, "repartition")),
-            Forwarded::Row(Side::Driver, place_of(&row))
+            RepartitionRecord::Row(Side::Driver, place_of(&row))
         );
     }
 
     #[test]
     fn watermarks_survive_their_record() {
         let marks = vec![
-            SourceMark { task: 0, mark: Watermark { at: EventTime::from_millis(7), idle: false } },
-            SourceMark { task: 1, mark: Watermark { at: EventTime::MIN, idle: true } },
+            SentWatermark {
+                task: 0,
+                mark: Watermark { at: EventTime::from_millis(7), idle: false },
+            },
+            SentWatermark { task: 1, mark: Watermark { at: EventTime::MIN, idle: true } },
         ];
-        let (topic, value) = (topic(), marks_value(&marks));
-        let record = marks_record(&topic, 1, &value);
-        assert_eq!(read(&sent(&record, "repartition")), Forwarded::Marks(marks));
+        let (topic, value) = (topic(), watermarks_value(&marks));
+        let record = watermarks_record(&topic, 1, &value);
+        assert_eq!(read(&sent(&record, "repartition")), RepartitionRecord::Watermarks(marks));
     }
 
     #[test]
     fn a_record_of_somebody_else_is_a_stray() {
         let record = Record { topic: "repartition", value: Some(b"x"), ..Record::default() };
-        assert!(matches!(read(&sent(&record, "repartition")), Forwarded::Stray(_)));
+        assert!(matches!(read(&sent(&record, "repartition")), RepartitionRecord::Stray(_)));
     }
 }

@@ -6,8 +6,7 @@ use service::with_causes;
 use tracing::{error, info, warn};
 
 use crate::JoinerError;
-use crate::environment::Environment;
-use crate::session::{Session, SessionError};
+use crate::session::{Environment, Session, SessionError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);

@@ -27,7 +27,7 @@ enum Asked {
 
 /// What is known of a schema that was not known when its row came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum SchemaLookup {
     /// The registry has not answered yet; it is being asked.
     Pending,
     /// The schema is there: decode again.
@@ -55,21 +55,21 @@ impl Schemas {
 
     /// What became of the question for `id`. Starts to ask if nobody has; an answer "missing" is given once, and
     /// the next row with that id asks again.
-    pub(crate) fn answer(&self, id: SchemaId) -> Answer {
+    pub(crate) fn look_up(&self, id: SchemaId) -> SchemaLookup {
         if self.cache.get(id).is_some() {
-            return Answer::Known;
+            return SchemaLookup::Known;
         }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         match asked.get(&id) {
             Some(Asked::Missing) => {
                 asked.remove(&id);
-                Answer::Missing
+                SchemaLookup::Missing
             }
-            Some(Asked::UnderWay) => Answer::Pending,
+            Some(Asked::UnderWay) => SchemaLookup::Pending,
             None => {
                 asked.insert(id, Asked::UnderWay);
                 self.runtime.spawn(self.clone().fetch(id));
-                Answer::Pending
+                SchemaLookup::Pending
             }
         }
     }

@@ -11,7 +11,7 @@ use service::{Context, with_causes};
 use tracing::{info, warn};
 
 use crate::config::JoinerConfig;
-use crate::group::Source;
+use crate::source_partition::SourcePartition;
 
 /// A topic that the joiner reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,28 +81,36 @@ impl Topology {
     }
 
     /// How many partitions the topic of `source` has.
-    pub(crate) const fn partitions_of(&self, source: Source) -> Partition {
+    pub(crate) const fn partitions_of(&self, source: SourcePartition) -> Partition {
         match source {
-            Source::Input(side, _) => self.inputs[side.index()].partitions,
-            Source::Repartition(_) => self.repartition.partitions,
+            SourcePartition::Input(side, _) => self.inputs[side.index()].partitions,
+            SourcePartition::Repartition(_) => self.repartition.partitions,
         }
     }
 
     /// All partitions that are consumed.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = Source> {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = SourcePartition> {
         let inputs = Side::ALL.into_iter().flat_map(|side| {
             let partitions = 0..self.inputs[side.index()].partitions;
-            partitions.map(move |partition| Source::Input(side, partition))
+            partitions.map(move |partition| SourcePartition::Input(side, partition))
         });
-        inputs.chain((0..self.repartition.partitions).map(Source::Repartition))
+        inputs.chain((0..self.repartition.partitions).map(SourcePartition::Repartition))
     }
 
     /// The name of the topic of `source`.
-    pub(crate) fn topic_of(&self, source: Source) -> &str {
+    pub(crate) fn topic_of(&self, source: SourcePartition) -> &str {
         match source {
-            Source::Input(side, _) => &self.inputs[side.index()].name,
-            Source::Repartition(_) => &self.repartition.name,
+            SourcePartition::Input(side, _) => &self.inputs[side.index()].name,
+            SourcePartition::Repartition(_) => &self.repartition.name,
         }
+    }
+
+    /// Which partition that is, of one of the consumed topics.
+    pub(crate) fn source_of(&self, topic: &str, partition: Partition) -> SourcePartition {
+        let side = Side::ALL.into_iter().find(|side| self.inputs[side.index()].name == topic);
+        side.map_or(SourcePartition::Repartition(partition), |side| {
+            SourcePartition::Input(side, partition)
+        })
     }
 
     /// The names of all topics that are consumed.

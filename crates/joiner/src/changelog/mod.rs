@@ -7,11 +7,11 @@ use join::{Task, TripRef};
 use kafka::transaction::Record;
 use models::Partition;
 
-use crate::payload::Payload;
+use crate::avro_payload::AvroPayload;
 use crate::transaction::Transactions;
 
 use format::RecordWriter;
-pub(crate) use restore::{Progress, RestoreFailure, Restored, Restorer};
+pub(crate) use restore::{RestoreFailure, RestoreProgress, Restored, Restorer};
 
 /// How large a record may become: half of what Kafka takes by default (`max.message.bytes`).
 const MAX_RECORD_BYTES: usize = 512 * 1024;
@@ -21,7 +21,7 @@ const LEAST_SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Writes what changed in one task, and from time to time all of it.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct ChangelogWriter {
     topic: String,
     partition: Partition,
     /// Bytes that a restore would read.
@@ -29,7 +29,7 @@ pub(crate) struct Writer {
     records: RecordWriter,
 }
 
-impl Writer {
+impl ChangelogWriter {
     /// Goes on behind `written` bytes that are in the partition.
     pub(crate) fn new(topic: &str, partition: Partition, written: usize) -> Self {
         let records = RecordWriter::new(MAX_RECORD_BYTES);
@@ -37,12 +37,12 @@ impl Writer {
     }
 
     /// Whether the deltas have outgrown the state, so that a snapshot is the shorter way to say it.
-    pub(crate) fn snapshot_is_due(&self, task: &Task<Payload>) -> bool {
+    pub(crate) fn snapshot_is_due(&self, task: &Task<AvroPayload>) -> bool {
         self.written > LEAST_SNAPSHOT_BYTES.max(2 * task.state_bytes())
     }
 
     /// Appends what changed since the last call to the transaction.
-    pub(crate) fn delta(&mut self, task: &mut Task<Payload>, transactions: &mut Transactions) {
+    pub(crate) fn delta(&mut self, task: &mut Task<AvroPayload>, transactions: &mut Transactions) {
         self.records.begin(&task.task_state(), false);
         let drained = task.drain_delta(|trip| self.append(&trip, transactions));
         drained.expect("the changelog is on");
@@ -50,7 +50,11 @@ impl Writer {
     }
 
     /// Appends the whole state to the transaction; what was before it is of no use once that is committed.
-    pub(crate) fn snapshot(&mut self, task: &mut Task<Payload>, transactions: &mut Transactions) {
+    pub(crate) fn snapshot(
+        &mut self,
+        task: &mut Task<AvroPayload>,
+        transactions: &mut Transactions,
+    ) {
         self.written = 0;
         task.forget_delta();
         self.records.begin(&task.task_state(), true);
@@ -60,7 +64,7 @@ impl Writer {
         self.finish(transactions);
     }
 
-    fn append(&mut self, trip: &TripRef<'_, Payload>, transactions: &mut Transactions) {
+    fn append(&mut self, trip: &TripRef<'_, AvroPayload>, transactions: &mut Transactions) {
         let Self { topic, partition, written, records } = self;
         records.trip(trip, |record| {
             *written += record.len();

@@ -16,12 +16,12 @@ use service::Shutdown;
 use tracing::debug;
 
 use super::format::{FormatError, RecordReader};
-use crate::payload::Payload;
+use crate::avro_payload::AvroPayload;
 use crate::topology::Stream;
 
 /// A task as its changelog says.
 pub(crate) struct Restored {
-    pub(crate) task: Task<Payload>,
+    pub(crate) task: Task<AvroPayload>,
     /// Bytes that were read for it.
     pub(crate) bytes: usize,
 }
@@ -96,17 +96,17 @@ pub(crate) struct Restorer<'a> {
     pub(crate) inputs: [Partition; 3],
     pub(crate) shutdown: &'a Shutdown,
     /// Told each second how far it is.
-    pub(crate) tell: &'a dyn Fn(Progress),
+    pub(crate) tell: &'a dyn Fn(RestoreProgress),
 }
 
 /// How far a restore is, in offsets of the changelog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub(crate) struct RestoreProgress {
     pub(crate) read: i64,
     pub(crate) all: i64,
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for RestoreProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { read, all } = self;
         let percent = (read * 100).checked_div(*all).unwrap_or(100);
@@ -132,7 +132,7 @@ impl Restorer<'_> {
         Ok(tasks.into_values().collect())
     }
 
-    fn empty(&self, partition: Partition) -> Result<Task<Payload>, RestoreFailure> {
+    fn empty(&self, partition: Partition) -> Result<Task<AvroPayload>, RestoreFailure> {
         let layout = TaskLayout::new(partition, self.changelog.partitions, self.inputs)?;
         Ok(Task::new(self.rules, layout)?)
     }
@@ -231,7 +231,7 @@ impl Restorer<'_> {
                     None => offsets.end - offsets.start,
                 });
                 let all = extent.values().map(|offsets| offsets.end - offsets.start);
-                (self.tell)(Progress { read: read.sum(), all: all.sum() });
+                (self.tell)(RestoreProgress { read: read.sum(), all: all.sum() });
             }
             if self.shutdown.requested() {
                 return Err(RestoreFailure::Stopped);
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn progress_is_told_in_percent() {
-        let told = |read, all| Progress { read, all }.to_string();
+        let told = |read, all| RestoreProgress { read, all }.to_string();
         assert_eq!(told(40, 160), "restoring the state: 25 % of 160 changelog offsets");
         assert_eq!(told(0, 0), "restoring the state: 100 % of 0 changelog offsets");
     }

@@ -7,53 +7,54 @@ use models::Partition;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::debug;
 
-use super::{Session, SessionError, wall_time};
-use crate::group::{Feed, Source};
-use crate::metrics::Standing;
-use crate::tally::Tally;
-use crate::work::Balance;
+use super::error::SessionError;
+use super::{Session, wall_time};
+use crate::fate_counts::{Balance, FateCounts};
+use crate::group::AssignedPartition;
+use crate::metrics::TaskStatus;
+use crate::source_partition::SourcePartition;
 
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What was committed, for those who want to hear of it.
-pub(super) struct Receipt {
+/// A commit that was asked for: what is done once it has succeeded.
+pub(super) struct PendingCommit {
     asked: Instant,
-    tally: Tally,
+    counts: FateCounts,
     balance: Balance,
-    /// Where the tasks stand with it.
-    standings: Vec<Standing>,
-    /// Up to where the repartition partitions are read.
+    /// The tasks with what is committed.
+    tasks: Vec<TaskStatus>,
+    /// Up to which offset the repartition partitions are read.
     read: Vec<(Partition, i64)>,
-    /// Up to where the changelog's partitions are obsolete.
+    /// Up to which offset the changelog's partitions may be deleted.
     obsolete: Vec<(Partition, i64)>,
 }
 
 impl Session<'_> {
-    /// Asks for a commit of the open transaction, if there is one: marks, changelog and offsets go with it.
+    /// Asks for a commit of the open transaction, if there is one: watermarks, changelog and offsets go with it.
     pub(super) fn commit(&mut self) {
-        if !self.work.transactions.is_open() {
+        if !self.processor.transactions.is_open() {
             return;
         }
         let asked = Instant::now();
-        self.work.advance(wall_time());
-        self.work.tell_marks();
+        self.processor.advance(wall_time());
+        self.processor.send_watermarks();
         let obsolete = self.write_changelog();
         let membership =
             self.membership.as_ref().expect("what is written belongs to an assignment");
-        self.work.transactions.commit(offsets(&self.feeds), Arc::clone(membership));
+        self.processor.transactions.commit(offsets(&self.partitions), Arc::clone(membership));
         let mut read = Vec::new();
-        for feed in &mut self.feeds {
-            if std::mem::take(&mut feed.uncommitted)
-                && let Source::Repartition(partition) = feed.source
+        for assigned in &mut self.partitions {
+            if std::mem::take(&mut assigned.uncommitted)
+                && let SourcePartition::Repartition(partition) = assigned.source
             {
-                read.push((partition, feed.next));
+                read.push((partition, assigned.next_offset));
             }
         }
-        let tally = std::mem::take(&mut self.work.tally);
-        let balance = self.work.balance();
-        let tasks = self.work.tasks.iter().flatten();
-        let standings = tasks.map(|task| Standing::from(&task.join)).collect();
-        self.committing = Some(Receipt { asked, tally, balance, standings, read, obsolete });
+        let counts = std::mem::take(&mut self.processor.counts);
+        let balance = self.processor.balance();
+        let tasks = self.processor.tasks.iter().flatten();
+        let tasks = tasks.map(|task| TaskStatus::from(&task.join)).collect();
+        self.committing = Some(PendingCommit { asked, counts, balance, tasks, read, obsolete });
     }
 
     /// Commits what there is, and returns when Kafka has it.
@@ -64,7 +65,7 @@ impl Session<'_> {
     }
 
     fn settle(&mut self) -> Result<(), SessionError> {
-        if self.work.transactions.settle()? {
+        if self.processor.transactions.settle()? {
             self.committed();
         }
         Ok(())
@@ -72,29 +73,30 @@ impl Session<'_> {
 
     /// The commit that was asked for has succeeded.
     pub(super) fn committed(&mut self) {
-        let receipt = self.committing.take().expect("only what was asked for is committed");
-        let Receipt { asked, tally, balance, standings, read, obsolete } = receipt;
+        let pending = self.committing.take().expect("only what was asked for is committed");
+        let PendingCommit { asked, counts, balance, tasks, read, obsolete } = pending;
         self.commits += 1;
-        for (partition, next) in read {
-            self.env.cleaner.read_up_to(partition, next);
+        for (partition, next_offset) in read {
+            self.env.purger.read_up_to(partition, next_offset);
         }
         for (partition, end) in obsolete {
-            self.env.cleaner.snapshot_at(partition, end);
+            self.env.purger.snapshot_at(partition, end);
         }
         let now = wall_time();
-        for standing in &standings {
-            self.env.metrics.standing(standing, now);
+        for task in &tasks {
+            self.env.metrics.task(task, now);
         }
-        self.env.metrics.committed(&tally, asked.elapsed());
-        self.env.report.committed(&tally, balance);
+        self.env.metrics.committed(&counts, asked.elapsed());
+        self.env.summary.committed(&counts, balance);
     }
 
-    /// Appends what changed in the tasks. Where that is all there is, what lies before the given ends is obsolete.
+    /// Appends to the changelog what changed in the tasks, or a snapshot where one is due. After a snapshot, older
+    /// records may be deleted: returns the partitions that got one, with the offset at which they ended before it.
     fn write_changelog(&mut self) -> Vec<(Partition, i64)> {
         let mut obsolete = Vec::new();
         let topic = &self.env.topology.changelog.name;
-        for task in self.work.tasks.iter_mut().flatten().filter(|task| task.touched) {
-            let transactions = &mut self.work.transactions;
+        for task in self.processor.tasks.iter_mut().flatten().filter(|task| task.touched) {
+            let transactions = &mut self.processor.transactions;
             task.touched = false;
             if task.changelog.snapshot_is_due(&task.join) {
                 let partition = task.join.layout().task();
@@ -112,15 +114,19 @@ impl Session<'_> {
     }
 }
 
-/// What a transaction says of the partitions: where those have come to that were read from, and in any case that of
-/// each task's repartition partition. It is by these that Kafka tells a task's owner from a former one, and that
-/// a new owner waits for us; and a transaction may have nothing but what time has decided.
-fn offsets(feeds: &[Feed]) -> TopicPartitionList {
+/// The offsets that go with a transaction: those of all partitions that were read from, and in any case that of
+/// each task's repartition partition. By these Kafka refuses a commit of a former owner, and a new owner waits for
+/// us. A transaction without a row may still contain what time has decided.
+fn offsets(partitions: &[AssignedPartition]) -> TopicPartitionList {
     let mut offsets = TopicPartitionList::new();
-    for feed in feeds {
-        if feed.uncommitted || matches!(feed.source, Source::Repartition(_)) {
+    for assigned in partitions {
+        if assigned.uncommitted || matches!(assigned.source, SourcePartition::Repartition(_)) {
             offsets
-                .add_partition_offset(&feed.topic, feed.partition, Offset::Offset(feed.next))
+                .add_partition_offset(
+                    &assigned.topic,
+                    assigned.partition,
+                    Offset::Offset(assigned.next_offset),
+                )
                 .expect("an offset is not negative");
         }
     }

@@ -1,124 +1,80 @@
-//! One membership in the group with one producer: from joining to the first error that can't be retried.
+//! One membership in the group with one producer: from joining to the first error that a retry can't mend.
 //!
-//! Whatever goes wrong with a transaction ends the session. The next one starts from what was last committed:
-//! offsets from the group, state from the changelog. So there is one way back, and it is the one that every
-//! start takes.
+//! Any failure of a transaction ends the session. The next session starts from what was last committed: the
+//! offsets of the group and the state in the changelog. So recovery from a failure is the same as a start.
 
 mod commit;
+mod environment;
+mod error;
 mod order;
 mod rebalance;
+mod stall;
+mod turn;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use join::WallTime;
-use kafka::transaction::{TransactionError, TransactionalProducer};
-use models::{EventTime, Partition};
+use kafka::transaction::TransactionalProducer;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::KafkaError;
-use tracing::{debug, warn};
 
-use crate::changelog::RestoreFailure;
-use crate::environment::Environment;
-use crate::group::{Feed, Group, Rebalance};
+use crate::fate_counts::FateCounts;
+use crate::group::{AssignedPartition, Group, Rebalance};
 use crate::outputs::Outputs;
-use crate::rows::Incoming;
-use crate::schemas::Answer;
-use crate::silence::Silence;
-use crate::tally::Tally;
-use crate::transaction::Transactions;
-use crate::work::{Step, Work};
-use commit::Receipt;
-pub(crate) use order::Position;
-use order::TURN;
+use crate::processor::Processor;
+use crate::transaction::{Transactions, producer_config};
 
-/// Why a session ended early.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SessionError {
-    /// A step of a transaction failed.
-    #[error(transparent)]
-    Transaction(#[from] TransactionError),
-    /// librdkafka can't make a client, or its consumer is of no use any more.
-    #[error("{doing}")]
-    Kafka { doing: &'static str, source: KafkaError },
-    /// The state can't be restored.
-    #[error(transparent)]
-    Restore(#[from] RestoreFailure),
-    /// A topic has more partitions than when the tasks were laid out.
-    #[error(
-        "{topic} has got a partition {partition} while the joiner was running; start it again to have it read"
-    )]
-    Grown { topic: String, partition: Partition },
-    /// The group has gone on without us.
-    #[error("the partitions were given to another joiner: ours was silent for too long")]
-    AssignmentLost,
-    /// A partition is not read, and nobody knows why.
-    #[error(
-        "{topic}/{partition} has delivered nothing for {after:.0?}, though there is more to read"
-    )]
-    Stalled { topic: String, partition: Partition, after: Duration },
-}
+use commit::PendingCommit;
+use error::kafka_error;
+use order::Candidate;
+use stall::StallCheck;
 
-impl SessionError {
-    /// Whether another session would end in the same way.
-    pub(crate) fn is_final(&self) -> bool {
-        match self {
-            Self::Restore(failure) => failure.is_final(),
-            Self::Kafka { source, .. } => {
-                matches!(source, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
-            }
-            Self::Grown { .. } => true,
-            Self::Transaction(_) | Self::AssignmentLost | Self::Stalled { .. } => false,
-        }
-    }
-}
+pub(crate) use environment::Environment;
+pub(crate) use error::SessionError;
 
-fn kafka_error(doing: &'static str) -> impl Fn(KafkaError) -> SessionError {
-    move |source| SessionError::Kafka { doing, source }
-}
-
-/// How long one call of the producer may take before it is looked whether to go on.
+/// How long one call of the producer may take before it is checked whether to go on.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the loop rests when there is nothing to read: at first, and after a while.
+/// How long the loop rests when there is nothing to read: at first, and after [`QUIET`].
 const SHORT_REST: Duration = Duration::from_millis(1);
 const LONG_REST: Duration = Duration::from_millis(10);
-/// From when on a rest is long.
+/// After so long without a row, a rest is long.
 const QUIET: Duration = Duration::from_millis(200);
 
 /// A session's loop.
 pub(crate) struct Session<'e> {
     env: &'e Environment,
     // Before the group: their queues must be gone when it is left.
-    feeds: Vec<Feed>,
+    partitions: Vec<AssignedPartition>,
     group: Group,
-    /// As of the assignment that is worked on; none between two.
+    /// Our membership as of the present assignment. None between two assignments.
     membership: Option<Arc<ConsumerGroupMetadata>>,
-    work: Work<'e>,
-    /// What is to be done once the commit that is under way has succeeded.
-    committing: Option<Receipt>,
+    processor: Processor<'e>,
+    /// The commit that was asked for and is not known to have succeeded.
+    committing: Option<PendingCommit>,
     /// Commits of this session.
     commits: u64,
-    /// When the partitions were looked at for rows last.
+    /// When the partitions were last polled for rows.
     last_reading: Instant,
     last_row: Instant,
-    silence: Silence,
+    stall: StallCheck,
     /// Used again from round to round.
-    inputs: Vec<order::Input>,
+    candidates: Vec<Candidate>,
 }
 
 impl<'e> Session<'e> {
     /// Takes over the transactional id, then joins the group.
     pub(crate) fn open(env: &'e Environment) -> Result<Self, SessionError> {
         let id = &env.transactional_id;
-        let producer = TransactionalProducer::new(&env.producer_config(), id, PRODUCER_TIMEOUT)
-            .map_err(kafka_error("making a producer"))?;
+        let producer =
+            TransactionalProducer::new(&producer_config(&env.config), id, PRODUCER_TIMEOUT)
+                .map_err(kafka_error("making a producer"))?;
         let time_limit = env.config.transaction_timeout();
         let transactions = Transactions::new(producer, time_limit, env.ctx.shutdown.clone())?;
         let section = &env.config.joiner;
         let group = Group::join(&env.config.kafka, section, &env.topology)
             .map_err(kafka_error("joining the consumer group"))?;
         let step = section.window / 10;
-        let work = Work {
+        let processor = Processor {
             topology: &env.topology,
             schemas: &env.schemas,
             connector: &section.group_id,
@@ -126,38 +82,38 @@ impl<'e> Session<'e> {
             transactions,
             outputs: Outputs::new(env.output_schemas, &env.topology),
             tasks: (0..env.topology.tasks()).map(|_| None).collect(),
-            tally: Tally::default(),
+            counts: FateCounts::default(),
             decisions: Vec::new(),
-            mark_step_ms: step.as_millis() as i64,
+            watermark_step_ms: step.as_millis() as i64,
         };
         let now = Instant::now();
         Ok(Self {
             env,
-            feeds: Vec::new(),
+            partitions: Vec::new(),
             group,
             membership: None,
-            work,
+            processor,
             committing: None,
             commits: 0,
             last_reading: now,
             last_row: now,
-            silence: Silence::new(env),
-            inputs: Vec::new(),
+            stall: StallCheck::new(env),
+            candidates: Vec::new(),
         })
     }
 
     /// Works until shutdown is asked for; then what is under way is committed.
     pub(crate) fn run(&mut self) -> Result<(), SessionError> {
-        let outcome = self.work_on();
+        let outcome = self.work();
         if outcome.is_err() {
             // Before the group is left, so that the next owner of the partitions needn't wait for it.
-            self.work.transactions.give_up();
+            self.processor.transactions.give_up();
             self.forget_tasks();
         }
         outcome
     }
 
-    fn work_on(&mut self) -> Result<(), SessionError> {
+    fn work(&mut self) -> Result<(), SessionError> {
         self.env.not_ready("waiting for partitions of the group");
         let mut rest = Duration::ZERO;
         loop {
@@ -166,7 +122,7 @@ impl<'e> Session<'e> {
                 Some(Rebalance::Revoked) => self.revoked()?,
                 None => {}
             }
-            if self.work.transactions.look()? {
+            if self.processor.transactions.look()? {
                 self.committed();
             }
             if self.env.ctx.shutdown.requested() {
@@ -174,20 +130,20 @@ impl<'e> Session<'e> {
             }
             let section = &self.env.config.joiner;
             let (interval, max_rows) = (section.commit_interval, section.max_transaction_rows);
-            let is_full = self.work.transactions.is_full(max_rows);
-            let now = self.mind_the_gap(is_full);
+            let is_full = self.processor.transactions.is_full(max_rows);
+            let now = self.excuse_gaps(is_full);
             let mut read = 0;
             if !is_full {
-                for index in 0..self.feeds.len() {
+                for index in 0..self.partitions.len() {
                     read += self.read(index, now);
                 }
             }
-            self.silence.look(&mut self.feeds, self.env)?;
-            self.work.advance(wall_time());
-            if self.work.transactions.is_due(interval, max_rows) {
+            self.stall.look(&mut self.partitions, self.env)?;
+            self.processor.advance(wall_time());
+            if self.processor.transactions.is_due(interval, max_rows) {
                 self.commit();
             }
-            self.work.transactions.hand_over_if_idle();
+            self.processor.transactions.hand_over_if_idle();
             self.order_turns();
             rest = self.rest(read);
         }
@@ -198,92 +154,21 @@ impl<'e> Session<'e> {
         self.commits
     }
 
-    /// Restarts idle times where nothing *could* come: Kafka is away, or this thread stood still, or it waits for what it
-    /// has written.
-    fn mind_the_gap(&mut self, waits: bool) -> WallTime {
+    /// Restarts idle times if no row *could* come: Kafka is away, or this thread stood still, or it reads nothing now
+    /// because much waits to be written (`is_full`).
+    fn excuse_gaps(&mut self, is_full: bool) -> WallTime {
         let now = wall_time();
         let stood_still = self.last_reading.elapsed() > self.env.config.joiner.idle / 2;
-        if !waits {
+        if !is_full {
             self.last_reading = Instant::now();
         }
         if stood_still {
-            Silence::excuse(&mut self.feeds);
+            stall::excuse(&mut self.partitions);
         }
         if stood_still || !self.env.kafka_is_reachable() {
-            self.work.restart_idle(None, now);
+            self.processor.restart_idle(None, now);
         }
         now
-    }
-
-    /// One turn of one partition; how many records were read.
-    fn read(&mut self, index: usize, now: WallTime) -> usize {
-        let feed = &mut self.feeds[index];
-        if feed.waits {
-            self.work.paused(feed.source, now);
-            return 0;
-        }
-        if let Some((message, id)) = feed.held.take() {
-            let missing = match self.env.schemas.answer(id) {
-                Answer::Pending => {
-                    self.work.restart_idle(Some(feed.source.task(self.env.topology.tasks())), now);
-                    feed.held = Some((message, id));
-                    return 0;
-                }
-                Answer::Known => None,
-                Answer::Missing => Some(id),
-            };
-            let offset = rdkafka::Message::offset(&message);
-            match self.work.process(feed.source, &Incoming::from(&message), missing, now) {
-                Step::Done => feed.done(offset),
-                Step::NeedsSchema(id) => {
-                    feed.held = Some((message, id));
-                    return 0;
-                }
-            }
-            self.work.transactions.count_row();
-        }
-        let mut read = 0;
-        let mut last = None;
-        let mut at_end = false;
-        while read < TURN {
-            match feed.queue.poll(Duration::ZERO) {
-                Some(Ok(message)) => {
-                    let incoming = Incoming::from(&message);
-                    let offset = incoming.offset;
-                    last = incoming.timestamp_ms.or(last);
-                    match self.work.process(feed.source, &incoming, None, now) {
-                        Step::Done => feed.done(offset),
-                        Step::NeedsSchema(id) => {
-                            debug!(schema = %id, topic = feed.topic, "a row waits for its schema");
-                            feed.held = Some((message.detach(), id));
-                            break;
-                        }
-                    }
-                    self.work.transactions.count_row();
-                    read += 1;
-                    at_end = false;
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => {
-                    self.work.end(feed.source, now);
-                    at_end = true;
-                }
-                Some(Err(error)) => {
-                    warn!(topic = feed.topic, partition = feed.partition, %error, "reading");
-                    break;
-                }
-                None => break,
-            }
-        }
-        if read > 0 {
-            let last = last.map(|ms| EventTime::from_millis(ms.min(now.as_millis())));
-            feed.position.advance(read, last);
-        }
-        if at_end {
-            feed.pulse.end(Instant::now());
-        } else if read > 0 {
-            feed.pulse.rows(Instant::now());
-        }
-        read
     }
 
     fn rest(&mut self, read: usize) -> Duration {
@@ -291,7 +176,7 @@ impl<'e> Session<'e> {
             self.last_row = Instant::now();
             return Duration::ZERO;
         }
-        self.env.report.tick();
+        self.env.summary.tick();
         if self.last_row.elapsed() < QUIET { SHORT_REST } else { LONG_REST }
     }
 }

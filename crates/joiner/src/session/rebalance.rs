@@ -1,4 +1,20 @@
 //! Partitions come and go (rule 12).
+//!
+//! The protocol is the classic one with eager rebalances: the group takes all partitions from a member before it
+//! assigns the next ones. librdkafka tells of both in a callback, and delivers nothing until it is answered.
+//! `group/context.rs` notes the event, and the session's loop answers it, because both answers take long:
+//!
+//! 1. *Revoked*: [`Session::revoked`] commits what was processed, forgets the tasks, and gives the partitions back
+//!    (`unassign`). Only then can the group assign them to another member.
+//! 2. *Assigned*: [`Session::assigned`] takes our membership in the new generation of the group. From now on
+//!    Kafka refuses a commit of a former owner, because that one names an older generation.
+//! 3. It waits until no transaction that names offsets of these partitions is under way
+//!    ([`Group::positions`](crate::group::Group::positions)). Now all that a former owner could commit is committed.
+//! 4. It restores the tasks from the changelog, up to its end. So the state fits the offsets.
+//! 5. It takes the partitions (`assign`) at these offsets, and the loop reads on.
+//!
+//! A member that was too slow is thrown out of the group (its assignment is *lost*). It can't commit, so the session ends,
+//! and the next one starts from the last commit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,11 +23,11 @@ use models::Partition;
 use rdkafka::TopicPartitionList;
 use tracing::{error, info};
 
-use super::{Session, SessionError, kafka_error, wall_time};
-use crate::changelog::{Progress, RestoreFailure, Restorer};
-use crate::group::{Source, source_of};
-use crate::silence::Silence;
-use crate::work::{OwnTask, orphans};
+use super::error::{SessionError, kafka_error};
+use super::{Session, stall, wall_time};
+use crate::changelog::{RestoreFailure, RestoreProgress, Restorer};
+use crate::processor::OwnTask;
+use crate::source_partition::SourcePartition;
 
 /// How long Kafka may take to say where the partitions go on.
 const POSITIONS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,19 +35,18 @@ const POSITIONS_TIMEOUT: Duration = Duration::from_secs(10);
 const UNSTABLE_PAUSE: Duration = Duration::from_millis(100);
 
 impl Session<'_> {
-    /// The order matters: our generation of the group fences the former owners, so once the offsets are stable
-    /// all that they could commit is committed; only then is the changelog read, and it fits the offsets.
+    /// Restores the tasks and takes the partitions: steps 2 to 5, whose order matters.
     pub(super) fn assigned(&mut self, partitions: &TopicPartitionList) -> Result<(), SessionError> {
-        if self.work.tasks.iter().any(Option::is_some) {
+        if self.processor.tasks.iter().any(Option::is_some) {
             // The group has dropped us and taken us again, and nobody has asked for the former partitions back.
             return Err(SessionError::AssignmentLost);
         }
         self.env.not_ready("restoring the state");
         let topology = &self.env.topology;
-        let sources: Vec<Source> = partitions
+        let sources: Vec<SourcePartition> = partitions
             .elements()
             .iter()
-            .map(|element| source_of(element.topic(), element.partition(), topology))
+            .map(|element| topology.source_of(element.topic(), element.partition()))
             .collect();
         for (element, source) in partitions.elements().iter().zip(&sources) {
             let (topic, partition) = (element.topic().to_owned(), element.partition());
@@ -42,8 +57,8 @@ impl Session<'_> {
         let own: Vec<Partition> = sources
             .iter()
             .filter_map(|source| match source {
-                Source::Repartition(partition) => Some(*partition),
-                Source::Input(..) => None,
+                SourcePartition::Repartition(partition) => Some(*partition),
+                SourcePartition::Input(..) => None,
             })
             .collect();
         let orphans = orphans(sources.into_iter(), &own, topology.tasks());
@@ -53,10 +68,11 @@ impl Session<'_> {
             // The loop sees the request and leaves with nothing to commit.
             return Ok(());
         }
-        self.feeds = self.group.assign(&positions, topology).map_err(kafka_error("assigning"))?;
-        self.feeds.retain(|feed| !orphans.contains(&feed.source));
-        self.work.restart_idle(None, wall_time());
-        info!(tasks = ?own, partitions = self.feeds.len(), "partitions assigned");
+        self.partitions =
+            self.group.assign(&positions, topology).map_err(kafka_error("assigning"))?;
+        self.partitions.retain(|assigned| !orphans.contains(&assigned.source));
+        self.processor.restart_idle(None, wall_time());
+        info!(tasks = ?own, partitions = self.partitions.len(), "partitions assigned");
         if orphans.is_empty() {
             self.env.ready();
         } else {
@@ -72,7 +88,7 @@ impl Session<'_> {
     fn restore(&mut self, own: &[Partition]) -> Result<bool, SessionError> {
         let started = Instant::now();
         let env = self.env;
-        let tell = |progress: Progress| {
+        let tell = |progress: RestoreProgress| {
             info!("{progress}");
             env.metrics.restoring(progress);
             env.not_ready(&progress.to_string());
@@ -94,7 +110,7 @@ impl Session<'_> {
         info!(tasks = own.len(), bytes, took = ?started.elapsed(), "state restored");
         for restored in restored {
             let number = restored.task.layout().task() as usize;
-            self.work.tasks[number] = Some(OwnTask::new(restored, &env.topology));
+            self.processor.tasks[number] = Some(OwnTask::new(restored, &env.topology));
         }
         Ok(true)
     }
@@ -122,8 +138,8 @@ impl Session<'_> {
         }
         self.commit_and_wait()?;
         self.membership = None;
-        self.feeds.clear();
-        Silence::forget(self.env);
+        self.partitions.clear();
+        stall::forget(self.env);
         self.forget_tasks();
         info!("partitions revoked");
         self.env.not_ready("waiting for partitions of the group");
@@ -132,10 +148,20 @@ impl Session<'_> {
 
     /// The tasks are another member's from now on, or those of our next session.
     pub(super) fn forget_tasks(&mut self) {
-        for (number, task) in self.work.tasks.iter_mut().enumerate() {
+        for (number, task) in self.processor.tasks.iter_mut().enumerate() {
             if task.take().is_some() {
                 self.env.metrics.gone(number as Partition);
             }
         }
     }
+}
+
+/// Those of `sources` whose task is not among our `own`: the group has given its repartition partition to another
+/// member.
+fn orphans(
+    sources: impl Iterator<Item = SourcePartition>,
+    own: &[Partition],
+    tasks: Partition,
+) -> Vec<SourcePartition> {
+    sources.filter(|source| !own.contains(&(source.task(tasks) as Partition))).collect()
 }

@@ -4,6 +4,7 @@
 //! nothing of it reaches Kafka before the commit is known to have succeeded, and if it has failed, all is dropped.
 
 mod chunk;
+mod config;
 mod writer;
 
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use service::Shutdown;
 use tracing::warn;
 
 use chunk::Chunk;
-use writer::{Order, Report, Writer};
+pub(crate) use config::producer_config;
+use writer::{TransactionWriter, WriterOrder, WriterReport};
 
 /// How many bytes are handed over at once.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -31,8 +33,8 @@ const MAX_SPARE: usize = 16;
 /// A producer with at most one transaction that is filled, and one before it that is committed.
 pub(crate) struct Transactions {
     /// None once the transactions are given up.
-    orders: Option<Sender<Order>>,
-    reports: Receiver<Report>,
+    orders: Option<Sender<WriterOrder>>,
+    reports: Receiver<WriterReport>,
     thread: Option<JoinHandle<()>>,
     given_up: Arc<AtomicBool>,
     /// What is handed over next, and empty ones.
@@ -65,7 +67,7 @@ impl Transactions {
         let (orders, to_obey) = mpsc::channel();
         let (to_report, reports) = mpsc::channel();
         let given_up = Arc::new(AtomicBool::new(false));
-        let writer = Writer {
+        let writer = TransactionWriter {
             producer,
             orders: to_obey,
             reports: to_report,
@@ -153,7 +155,7 @@ impl Transactions {
             let empty = self.spare.pop().unwrap_or_default();
             let chunk = std::mem::replace(&mut self.chunk, empty);
             self.waiting += 1;
-            self.order(Order::Write(chunk));
+            self.order(WriterOrder::Write(chunk));
         }
     }
 
@@ -166,7 +168,7 @@ impl Transactions {
     ) {
         debug_assert!(!self.committing, "one commit at a time");
         self.hand_over();
-        self.order(Order::Commit { offsets, group });
+        self.order(WriterOrder::Commit { offsets, group });
         self.committing = true;
         self.open_since = None;
         self.rows = 0;
@@ -199,9 +201,9 @@ impl Transactions {
         Ok(committed)
     }
 
-    fn note(&mut self, report: Report) -> Result<bool, TransactionError> {
+    fn note(&mut self, report: WriterReport) -> Result<bool, TransactionError> {
         match report {
-            Report::Written(mut chunk) => {
+            WriterReport::Written(mut chunk) => {
                 self.waiting -= 1;
                 if self.spare.len() < MAX_SPARE {
                     chunk.shrink_to(2 * CHUNK_BYTES);
@@ -209,11 +211,11 @@ impl Transactions {
                 }
                 Ok(false)
             }
-            Report::Committed => {
+            WriterReport::Committed => {
                 self.committing = false;
                 Ok(true)
             }
-            Report::Failed(error) => Err(error),
+            WriterReport::Failed(error) => Err(error),
         }
     }
 
@@ -228,7 +230,7 @@ impl Transactions {
         }
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: WriterOrder) {
         if let Some(orders) = &self.orders {
             // A writer that has ended has said why, and that is looked at next.
             let _ = orders.send(order);

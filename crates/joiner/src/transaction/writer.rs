@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use super::chunk::Chunk;
 
 /// What the writer is to do. A transaction begins with the first order behind the last commit.
-pub(super) enum Order {
+pub(super) enum WriterOrder {
     /// Write these records.
     Write(Chunk),
     /// Commit what was written, and these offsets. There must be some, or Kafka does not look at `group`.
@@ -22,7 +22,7 @@ pub(super) enum Order {
 }
 
 /// What the writer has to say.
-pub(super) enum Report {
+pub(super) enum WriterReport {
     /// The records are with librdkafka; the chunk is empty.
     Written(Chunk),
     /// A transaction is committed.
@@ -41,16 +41,16 @@ const ENDING: Duration = Duration::from_millis(3);
 
 /// The transaction under way, and the one before.
 #[derive(Debug, Default)]
-struct Open {
+struct TransactionTimes {
     since: Option<Instant>,
     /// When the last one was.
     committed: Option<Instant>,
 }
 
-pub(super) struct Writer {
+pub(super) struct TransactionWriter {
     pub(super) producer: TransactionalProducer,
-    pub(super) orders: Receiver<Order>,
-    pub(super) reports: Sender<Report>,
+    pub(super) orders: Receiver<WriterOrder>,
+    pub(super) reports: Sender<WriterReport>,
     /// When the broker aborts a transaction by itself (`transaction.timeout.ms`).
     pub(super) time_limit: Duration,
     pub(super) shutdown: Shutdown,
@@ -58,11 +58,11 @@ pub(super) struct Writer {
     pub(super) given_up: Arc<AtomicBool>,
 }
 
-impl Writer {
+impl TransactionWriter {
     /// Obeys until an order fails, or nobody gives any more. What is open then is aborted, as far as Kafka can be
     /// told: else readers of the outputs, and who gets our partitions, have to wait until it has timed out.
     pub(super) fn run(self) {
-        let mut open = Open::default();
+        let mut open = TransactionTimes::default();
         let failed = loop {
             let order = match self.orders.recv_timeout(POLL) {
                 Err(RecvTimeoutError::Timeout) => {
@@ -92,34 +92,38 @@ impl Writer {
             debug!(%error, "the open transaction is left to its time-out");
         }
         if let Some(error) = failed {
-            drop(self.reports.send(Report::Failed(error)));
+            drop(self.reports.send(WriterReport::Failed(error)));
         }
     }
 
-    fn obey(&self, order: Order, open: &mut Open) -> Result<Report, TransactionError> {
+    fn obey(
+        &self,
+        order: WriterOrder,
+        open: &mut TransactionTimes,
+    ) -> Result<WriterReport, TransactionError> {
         let since = match open.since {
             Some(since) => since,
             None => self.begin(open)?,
         };
         match order {
-            Order::Write(mut chunk) => {
+            WriterOrder::Write(mut chunk) => {
                 chunk.drain(|record, stand_in| match self.producer.send(record) {
                     Ok(()) => Ok(true),
                     Err(error) if stand_in && error.is_too_large() => Ok(false),
                     Err(error) => Err(error),
                 })?;
-                Ok(Report::Written(chunk))
+                Ok(WriterReport::Written(chunk))
             }
-            Order::Commit { offsets, group } => {
+            WriterOrder::Commit { offsets, group } => {
                 self.persist(since, |producer| producer.send_offsets(&offsets, &group))?;
                 self.persist(since, TransactionalProducer::commit)?;
-                *open = Open { since: None, committed: Some(Instant::now()) };
-                Ok(Report::Committed)
+                *open = TransactionTimes { since: None, committed: Some(Instant::now()) };
+                Ok(WriterReport::Committed)
             }
         }
     }
 
-    fn begin(&self, open: &mut Open) -> Result<Instant, TransactionError> {
+    fn begin(&self, open: &mut TransactionTimes) -> Result<Instant, TransactionError> {
         if let Some(committed) = open.committed {
             std::thread::sleep(ENDING.saturating_sub(committed.elapsed()));
         }

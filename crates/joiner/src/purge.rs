@@ -19,12 +19,12 @@ type Ends = BTreeMap<Partition, i64>;
 
 /// Remembers up to where each partition may be deleted. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Cleaner {
+pub(crate) struct Purger {
     repartition: Arc<Mutex<Ends>>,
     changelog: Arc<Mutex<Ends>>,
 }
 
-impl Cleaner {
+impl Purger {
     /// Forwarded rows before `offset` are committed as read.
     pub(crate) fn read_up_to(&self, partition: Partition, offset: i64) {
         note(&self.repartition, partition, offset);

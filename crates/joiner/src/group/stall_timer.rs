@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// What is known of one partition that is read. Something is due of it from the moment it is assigned or a row of it
 /// came until its end is told, and again when its log grows behind that end.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pulse {
+pub(crate) struct StallTimer {
     /// Since when a row or the end of the partition is due.
     due_since: Option<Instant>,
     /// When it last said something.
@@ -14,7 +14,7 @@ pub(crate) struct Pulse {
     end: Option<i64>,
 }
 
-impl Pulse {
+impl StallTimer {
     /// A partition that is read from now on. If nothing else, its end is due.
     pub(crate) const fn new(now: Instant) -> Self {
         Self { due_since: Some(now), last: now, end: None }
@@ -54,7 +54,7 @@ impl Pulse {
     }
 
     /// How long something has been due.
-    pub(crate) fn silence(&self, now: Instant) -> Duration {
+    pub(crate) fn elapsed(&self, now: Instant) -> Duration {
         self.due_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 }
@@ -80,21 +80,25 @@ mod tests {
     fn silence(events: &[Event]) -> u64 {
         let start = Instant::now();
         let mut now = start;
-        let mut pulse = Pulse::new(start);
+        let mut stall_timer = StallTimer::new(start);
         for event in events {
             now += Duration::from_secs(1);
             match *event {
-                Event::Rows => pulse.rows(now),
-                Event::End => pulse.end(now),
-                Event::Excuse => pulse.excuse(now),
-                Event::LogEnds(end) => pulse.log_ends_at(end, now, now),
+                Event::Rows => stall_timer.rows(now),
+                Event::End => stall_timer.end(now),
+                Event::Excuse => stall_timer.excuse(now),
+                Event::LogEnds(end) => stall_timer.log_ends_at(end, now, now),
                 Event::LogEndedBefore(end) => {
-                    pulse.log_ends_at(end, now.checked_sub(Duration::from_secs(2)).unwrap(), now);
+                    stall_timer.log_ends_at(
+                        end,
+                        now.checked_sub(Duration::from_secs(2)).unwrap(),
+                        now,
+                    );
                 }
                 Event::Nothing => {}
             }
         }
-        pulse.silence(now).as_secs()
+        stall_timer.elapsed(now).as_secs()
     }
 
     #[test]

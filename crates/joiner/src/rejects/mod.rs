@@ -1,93 +1,23 @@
 //! Rows that can't take part in the join, on their way to the rejects topic (rule 7).
 
+mod reason;
+mod times;
+
 use kafka::headers::{self, Origin};
 use kafka::partitioner::partition_for;
 use kafka::transaction::Record;
-use prometheus_client::encoding::EncodeLabelValue;
 use rdkafka::message::OwnedHeaders;
 
-use crate::rows::Incoming;
+use crate::consumer_record::ConsumerRecord;
 use crate::topology::Stream;
 
-/// Why a row was rejected: the header `reason`, and a label of the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Reason {
-    /// It has no value.
-    Tombstone,
-    /// It is so large that a trip with it would not fit in one record of an output.
-    TooLarge,
-    /// It is not framed Avro, or not what its schema says.
-    Undecodable,
-    /// The registry has no schema with the id that it carries.
-    UnknownSchema,
-    /// It is another kind of record.
-    WrongType,
-    /// It belongs to no trip.
-    EmptyTripId,
-    /// A row in the internal topic does not say where it comes from.
-    NoOrigin,
-    /// The join rejected it.
-    Join(join::RejectReason),
-}
-
-impl Reason {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tombstone => "tombstone",
-            Self::TooLarge => "too_large",
-            Self::Undecodable => "undecodable",
-            Self::UnknownSchema => "unknown_schema",
-            Self::WrongType => "wrong_type",
-            Self::EmptyTripId => "empty_trip_id",
-            Self::NoOrigin => "no_origin",
-            Self::Join(reason) => reason.as_str(),
-        }
-    }
-
-    /// KIP-298's stages: a converter makes a value of the bytes, a transformation does something with it.
-    const fn stage(self) -> &'static str {
-        match self {
-            Self::Join(_) | Self::EmptyTripId => "TRANSFORMATION",
-            _ => "VALUE_CONVERTER",
-        }
-    }
-}
-
-impl EncodeLabelValue for Reason {
-    fn encode(
-        &self,
-        encoder: &mut prometheus_client::encoding::LabelValueEncoder,
-    ) -> Result<(), std::fmt::Error> {
-        EncodeLabelValue::encode(&self.as_str(), encoder)
-    }
-}
-
-/// A reason with what was wrong in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) reason: Reason,
-    pub(crate) message: String,
-}
-
-impl From<join::RejectReason> for Fault {
-    fn from(reason: join::RejectReason) -> Self {
-        let message = match reason {
-            join::RejectReason::Late => {
-                "the row came too late: its trip is decided, or its window is over"
-            }
-            join::RejectReason::Timestamp => {
-                "the row has no timestamp, or one further in the future than joiner.max_future"
-            }
-            join::RejectReason::Duplicate => "another row has taken this side of the trip",
-        };
-        Self { reason: Reason::Join(reason), message: message.to_owned() }
-    }
-}
+pub(crate) use reason::{Reason, RowFault};
+pub(crate) use times::RejectTimes;
 
 /// What is left of a row that can't be written once more: compressed, it may have been within a limit that it now
 /// exceeds. Its headers still say where it lies.
-pub(crate) const fn without_content<'r>(incoming: &Incoming<'r>) -> Incoming<'r> {
-    Incoming { key: None, value: None, headers: None, ..*incoming }
+pub(crate) const fn without_content<'r>(row: &ConsumerRecord<'r>) -> ConsumerRecord<'r> {
+    ConsumerRecord { key: None, value: None, headers: None, ..*row }
 }
 
 /// The record for the rejects topic: as the row came, with what was wrong in its headers.
@@ -96,11 +26,11 @@ pub(crate) const fn without_content<'r>(incoming: &Incoming<'r>) -> Incoming<'r>
 pub(crate) fn record<'r>(
     rejects: &'r Stream,
     connector: &str,
-    incoming: &Incoming<'r>,
+    row: &ConsumerRecord<'r>,
     origin: &Origin,
-    fault: &Fault,
+    fault: &RowFault,
 ) -> Record<'r> {
-    let headers = headers::copied(incoming.headers);
+    let headers = headers::copied(row.headers);
     let headers = origin.as_error_headers(headers);
     let class = format!("tripstream.joiner.{}", fault.reason.as_str());
     let said = [
@@ -114,16 +44,16 @@ pub(crate) fn record<'r>(
         .into_iter()
         .fold(headers, |headers, (name, value)| headers::with(headers, name, value));
     // A row without a key goes where it lay, as far as there is such a partition.
-    let partition = match incoming.key {
+    let partition = match row.key {
         Some(key) => partition_for(key, rejects.partitions),
         None => origin.partition % rejects.partitions,
     };
     Record {
         topic: &rejects.name,
         partition,
-        key: incoming.key,
-        value: incoming.value,
-        timestamp_ms: incoming.timestamp_ms,
+        key: row.key,
+        value: row.value,
+        timestamp_ms: row.timestamp_ms,
         headers: Some(headers),
     }
 }
@@ -155,7 +85,7 @@ mod tests {
     fn a_reject_is_the_row_as_it_came_and_says_why() {
         let rejects = Stream { name: "rejects".to_owned(), partitions: 3 };
         let own = headers::with(OwnedHeaders::new(), "trace", "42");
-        let incoming = Incoming {
+        let row = ConsumerRecord {
             topic: "trips",
             partition: 4,
             offset: 7,
@@ -165,8 +95,8 @@ mod tests {
             headers: Some(own.as_borrowed()),
         };
         let origin = Origin { topic: "trips".to_owned(), partition: 4, offset: 7 };
-        let fault = Fault { reason: Reason::Undecodable, message: "no magic byte".to_owned() };
-        let record = record(&rejects, "joiner", &incoming, &origin, &fault);
+        let fault = RowFault { reason: Reason::Undecodable, message: "no magic byte".to_owned() };
+        let record = record(&rejects, "joiner", &row, &origin, &fault);
         assert_eq!((record.topic, record.partition), ("rejects", 1));
         assert_eq!((record.key, record.value), (None, Some(b"garbage".as_slice())));
         assert_eq!(record.timestamp_ms, Some(1_000));

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use crate::tally::Tally;
-use crate::work::Balance;
+use crate::fate_counts::{Balance, FateCounts};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -51,27 +50,27 @@ impl fmt::Display for Summary {
 
 /// Sums up over all sessions.
 #[derive(Debug)]
-pub(crate) struct Report(Mutex<State>);
+pub(crate) struct SummaryLog(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    total: Tally,
+    total: FateCounts,
     summary: Summary,
     logged: Summary,
     logged_at: Instant,
 }
 
-impl Report {
+impl SummaryLog {
     pub(crate) fn new() -> Self {
         let summary = Summary { is_balanced: true, ..Summary::default() };
-        let (total, logged) = (Tally::default(), summary);
+        let (total, logged) = (FateCounts::default(), summary);
         Self(Mutex::new(State { total, summary, logged, logged_at: Instant::now() }))
     }
 
     /// A transaction was committed.
-    pub(crate) fn committed(&self, tally: &Tally, balance: Balance) {
+    pub(crate) fn committed(&self, counts: &FateCounts, balance: Balance) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.total += tally;
+        state.total += counts;
         let total = &state.total;
         state.summary = Summary {
             rows_in: total.rows_in(),
@@ -93,7 +92,7 @@ impl Report {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).log();
     }
 
-    pub(crate) fn summary(&self) -> Summary {
+    pub(crate) fn total(&self) -> Summary {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).summary
     }
 }

@@ -11,7 +11,7 @@ use avro_schemas::{DecodeError, SchemaId, WriterSchema, frame, record_of};
 use join::{Changes, EntryRef, EntryState, OpenRow, Span, TaskState, TripRef, TripState};
 use models::{EmptyTripId, EventTime, Side, TripId};
 
-use crate::payload::Payload;
+use crate::avro_payload::AvroPayload;
 
 const FORM: u8 = 2;
 /// As [`FORM`], but every trip is whole.
@@ -87,14 +87,14 @@ impl RecordWriter {
     }
 
     /// Appends a trip; gives records to `full` when there is no room for it.
-    pub(super) fn trip(&mut self, trip: &TripRef<'_, Payload>, full: impl FnMut(&[u8])) {
+    pub(super) fn trip(&mut self, trip: &TripRef<'_, AvroPayload>, full: impl FnMut(&[u8])) {
         self.entries(trip.trip_id(), trip.entries(), full);
     }
 
     fn entries<'p>(
         &mut self,
         trip_id: &TripId,
-        entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>> + Clone,
+        entries: impl ExactSizeIterator<Item = EntryRef<'p, AvroPayload>> + Clone,
         mut full: impl FnMut(&[u8]),
     ) {
         let before = self.record.len();
@@ -115,7 +115,7 @@ impl RecordWriter {
     fn spread<'p>(
         &mut self,
         trip_id: &TripId,
-        entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>>,
+        entries: impl ExactSizeIterator<Item = EntryRef<'p, AvroPayload>>,
         mut full: impl FnMut(&[u8]),
     ) {
         self.record.truncate(self.front.len());
@@ -143,12 +143,15 @@ impl RecordWriter {
 #[derive(Debug, Default)]
 pub(super) struct RecordReader {
     /// The entries of a trip of which more are in the next record.
-    unfinished: Option<TripState<Payload>>,
+    unfinished: Option<TripState<AvroPayload>>,
 }
 
 impl RecordReader {
     /// Reads one record: whether the state before it is void, and what it says of trips that end in it.
-    pub(super) fn read(&mut self, record: &[u8]) -> Result<(bool, Changes<Payload>), FormatError> {
+    pub(super) fn read(
+        &mut self,
+        record: &[u8],
+    ) -> Result<(bool, Changes<AvroPayload>), FormatError> {
         let mut rest = record;
         match take(&mut rest, 1)?[0] {
             FORM | FORM_OF_WHOLE_TRIPS => {}
@@ -207,7 +210,7 @@ fn put_time(out: &mut Vec<u8>, ts: EventTime) {
 fn put_trip<'p>(
     out: &mut Vec<u8>,
     trip_id: &TripId,
-    entries: impl ExactSizeIterator<Item = EntryRef<'p, Payload>>,
+    entries: impl ExactSizeIterator<Item = EntryRef<'p, AvroPayload>>,
 ) {
     put_bytes(out, trip_id.as_str().as_bytes());
     put_len(out, entries.len());
@@ -216,7 +219,7 @@ fn put_trip<'p>(
     }
 }
 
-fn put_entry(out: &mut Vec<u8>, entry: &EntryRef<'_, Payload>) {
+fn put_entry(out: &mut Vec<u8>, entry: &EntryRef<'_, AvroPayload>) {
     match *entry {
         EntryRef::Open(rows) => {
             out.push(OPEN);
@@ -235,7 +238,7 @@ fn put_span(out: &mut Vec<u8>, kind: u8, span: Span) {
     put_time(out, span.last);
 }
 
-fn put_row(out: &mut Vec<u8>, row: Option<&OpenRow<Payload>>) {
+fn put_row(out: &mut Vec<u8>, row: Option<&OpenRow<AvroPayload>>) {
     let Some(OpenRow { ts, payload }) = row else { return out.push(0) };
     out.push(1);
     put_time(out, *ts);
@@ -271,7 +274,7 @@ fn take_span(rest: &mut &[u8]) -> Result<Span, FormatError> {
 }
 
 /// The trip, and whether more of its entries are in the next record.
-fn take_trip(rest: &mut &[u8]) -> Result<(TripState<Payload>, bool), FormatError> {
+fn take_trip(rest: &mut &[u8]) -> Result<(TripState<AvroPayload>, bool), FormatError> {
     let trip_id = TripId::new(std::str::from_utf8(take_bytes(rest)?)?)?;
     let number = take_number(rest)?;
     let mut entries = Vec::new();
@@ -292,14 +295,14 @@ fn take_trip(rest: &mut &[u8]) -> Result<(TripState<Payload>, bool), FormatError
     Ok((TripState { trip_id, entries }, number & MORE != 0))
 }
 
-fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<OpenRow<Payload>>, FormatError> {
+fn take_row(rest: &mut &[u8], side: Side) -> Result<Option<OpenRow<AvroPayload>>, FormatError> {
     if take(rest, 1)?[0] == 0 {
         return Ok(None);
     }
     let ts = take_time(rest)?;
     let (_, datum) = frame(take_bytes(rest)?).map_err(DecodeError::from)?;
     let row = WriterSchema::own(OWN_SCHEMA, record_of(side)).row(side, datum)?;
-    Ok(Some(OpenRow { ts, payload: Payload::new(&row.datum) }))
+    Ok(Some(OpenRow { ts, payload: AvroPayload::new(&row.datum) }))
 }
 
 #[cfg(test)]
@@ -315,7 +318,7 @@ mod tests {
     }
 
     /// `changes` as records.
-    fn encode(changes: &Changes<Payload>, resets: bool, max_bytes: usize) -> Vec<Vec<u8>> {
+    fn encode(changes: &Changes<AvroPayload>, resets: bool, max_bytes: usize) -> Vec<Vec<u8>> {
         let mut writer = RecordWriter::new(max_bytes);
         let mut records = Vec::new();
         writer.begin(&changes.task_state, resets);
@@ -332,23 +335,23 @@ mod tests {
     }
 
     /// What all records say together; the state before the first one is void, or not, and that of no other.
-    fn read(records: &[Vec<u8>]) -> Changes<Payload> {
+    fn read(records: &[Vec<u8>]) -> Changes<AvroPayload> {
         let mut reader = RecordReader::default();
         let read = records.iter().map(|record| reader.read(record).expect("readable"));
-        let (resets, read): (Vec<bool>, Vec<Changes<Payload>>) = read.unzip();
+        let (resets, read): (Vec<bool>, Vec<Changes<AvroPayload>>) = read.unzip();
         reader.finish().expect("whole");
         assert!(!resets[1..].contains(&true));
         let task_state = read[0].task_state.clone();
         Changes { task_state, trips: read.into_iter().flat_map(|changes| changes.trips).collect() }
     }
 
-    fn payload<T: Record>(record: &T) -> Payload {
+    fn payload<T: Record>(record: &T) -> AvroPayload {
         let mut value = Vec::new();
         Encoder::new(OWN_SCHEMA).encode(record, &mut value).expect("valid");
-        Payload::new(frame(&value).expect("framed").1)
+        AvroPayload::new(frame(&value).expect("framed").1)
     }
 
-    fn changes(trips: usize) -> Changes<Payload> {
+    fn changes(trips: usize) -> Changes<AvroPayload> {
         let trip =
             Trip { trip_id: "t".to_owned(), start_time: Some("now".to_owned()), ..Trip::default() };
         let rider = Rider { rating_to_driver: 4, ..Rider::default() };

@@ -10,7 +10,7 @@ use crate::rejects::Reason;
 
 /// Counts since the process began, or within one transaction. What was restored is not in them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
+pub(crate) struct FateCounts {
     /// Rows that took their place in a trip, by side.
     pub(crate) taken: [u64; 3],
     /// Rows dropped because their place was taken, by side.
@@ -31,11 +31,20 @@ pub(crate) struct Tally {
     pub(crate) unmatched_rows: u64,
 }
 
-/// The order of [`Tally::unmatched`].
+/// Where the rows of the own tasks are (rule 2).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Balance {
+    /// Rows without a fate yet.
+    pub(crate) open_rows: u64,
+    /// Whether every other row has exactly one fate.
+    pub(crate) is_balanced: bool,
+}
+
+/// The order of [`FateCounts::unmatched`].
 pub(crate) const UNMATCHED: [UnmatchedReason; 2] =
     [UnmatchedReason::WindowExpired, UnmatchedReason::StateFull];
 
-impl Tally {
+impl FateCounts {
     pub(crate) fn reject(&mut self, side: Option<Side>, reason: Reason) {
         if let Some(side) = side {
             self.rejected[side.index()] += 1;
@@ -74,8 +83,8 @@ fn sum(by_side: &[u64; 3]) -> u64 {
     by_side.iter().sum()
 }
 
-impl AddAssign<&Tally> for Tally {
-    fn add_assign(&mut self, other: &Tally) {
+impl AddAssign<&FateCounts> for FateCounts {
+    fn add_assign(&mut self, other: &FateCounts) {
         for (mine, theirs) in [
             (&mut self.taken, &other.taken),
             (&mut self.duplicates, &other.duplicates),
