@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 /// A row as the bytes of its Avro datum, written with our own schema.
 ///
-/// A row is checked to the last byte when it is read, so that only valid rows get into the state. It is not decoded into
-/// a value. The outputs are put together from the same bytes, and the changelog keeps them as they are.
-/// The bytes are shared, because the changelog takes a copy of each open row.
+/// A row is checked to the last byte when it is read, so that only valid rows get into the state. It is not decoded
+/// into a value. The outputs are put together from the same bytes, and the changelog keeps them as they are. The bytes
+/// are shared, because the changelog takes a copy of each open row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AvroPayload(Arc<[u8]>);
 

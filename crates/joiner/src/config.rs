@@ -11,7 +11,7 @@ use models::topics::{CHANGELOG_TOPIC, DEFAULT_REPLICAS, JOINER_GROUP, REPARTITIO
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, ShutdownConfig};
 
-/// All that the joiner reads from the configuration.
+/// The configuration of the joiner.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JoinerConfig {
@@ -35,46 +35,46 @@ pub struct JoinerConfig {
 pub struct JoinerSection {
     /// Where health and metrics are served.
     pub listen: SocketAddr,
-    /// How far apart the three rows of one trip may be.
+    /// How far apart the timestamps of the three rows of one trip may be.
     #[serde(with = "humantime_serde")]
     pub window: Duration,
     /// How far rows of one partition may be out of order.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
-    /// How long a partition that is read to its end must be quiet until nobody waits for it.
+    /// A partition that is read to its end and quiet for so long is idle: it no longer holds the watermark back.
     #[serde(with = "humantime_serde")]
     pub idle: Duration,
     /// How far ahead of the wall clock a row may be before its timestamp is taken for wrong.
     #[serde(with = "humantime_serde")]
     pub max_future: Duration,
-    /// How far a partition may run ahead of the others before it has to wait; the window, if not set.
+    /// How far a partition may run ahead of the others before it is paused. The default is the window.
     #[serde(with = "humantime_serde")]
     pub max_skew: Option<Duration>,
-    /// What becomes of a row whose side of its trip is taken: `drop` or `reject`.
+    /// What happens to a second row of the same side of a trip: `drop` or `reject`.
     pub duplicates: Duplicates,
     /// How large the state of one task (one partition) may become, in bytes.
     pub max_state_bytes: usize,
-    /// How long a transaction stays open: the longest that a joined row waits to be seen.
+    /// How long a transaction stays open. A joined row is visible after at most so long, and the time of the commit.
     #[serde(with = "humantime_serde")]
     pub commit_interval: Duration,
     /// How many rows a transaction may read before it is committed early.
     pub max_transaction_rows: usize,
-    /// How long a partition with more to read may deliver nothing before the joiner starts over. After a third of it,
-    /// it warns.
+    /// How long a partition with more to read may deliver nothing before the joiner starts over. It warns after a third
+    /// of that.
     #[serde(with = "humantime_serde")]
     pub stall_timeout: Duration,
     /// The consumer group.
     pub group_id: String,
-    /// What the transactional ids begin with. Must be the same for all joiners of a group.
+    /// The prefix of the transactional ids. All joiners of a group must have the same one.
     pub transactional_id: String,
-    /// A name of its own for each joiner of the group, kept over restarts: a joiner that has one gets its
-    /// partitions back at once when it restarts. Without it, each start is a new member.
+    /// The joiner's own name in the group, the same after a restart. A joiner with a name gets its partitions back at
+    /// once when it restarts. Without one, each start is a new member.
     pub instance_id: Option<String>,
-    /// The internal topic for rows that were read elsewhere than at home.
+    /// The internal topic that rows are forwarded through to their home task.
     pub repartition_topic: String,
     /// The internal topic that the state is restored from.
     pub changelog_topic: String,
-    /// Replication factor of the two internal topics when they are created; -1 leaves it to the broker.
+    /// Replication factor of the two internal topics when they are created. -1 means the broker's default.
     pub internal_replicas: i32,
 }
 
@@ -126,8 +126,8 @@ impl JoinerSection {
 
 /// How long a transaction may be open before the broker aborts it.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The same for a joiner without a name of its own: after a crash it comes back with another transactional id, and must
-/// wait until its former transaction has timed out. One that has a name aborts it by itself.
+/// The same for a joiner without a name of its own. After a crash it has another transactional id, so it must wait
+/// until its former transaction has timed out. A joiner with a name aborts it by itself.
 const NAMELESS_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl JoinerConfig {

@@ -4,7 +4,7 @@ use models::Partition;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, OwnedHeaders, OwnedMessage};
 
-/// A record that was read, whoever holds its bytes.
+/// A record that was read. It borrows from a message of librdkafka, or from a detached copy.
 #[derive(Clone, Copy)]
 pub(crate) struct ConsumerRecord<'m> {
     pub(crate) topic: &'m str,

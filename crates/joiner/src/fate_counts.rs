@@ -1,4 +1,4 @@
-//! What happened to rows and trips: counted while a transaction is open, valid once it is committed.
+//! Counts rows and trips by their fate. Counts of a transaction are valid once it is committed.
 
 use std::collections::HashMap;
 use std::ops::AddAssign;
@@ -8,30 +8,30 @@ use models::Side;
 
 use crate::rejects::Reason;
 
-/// Counts since the process began, or within one transaction. What was restored is not in them.
+/// Counts of one transaction, or of all since the process began. They do not contain what was restored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct FateCounts {
     /// Rows that took their place in a trip, by side.
     pub(crate) taken: [u64; 3],
-    /// Rows dropped because their place was taken, by side.
+    /// Rows dropped because their place in the trip was taken, by side.
     pub(crate) duplicates: [u64; 3],
-    /// Rows rejected, by side. Strays of the repartition topic have no side and are only in `rejects`.
+    /// Rows rejected, by side. A stray record of the repartition topic has no side, and is only in `rejects`.
     pub(crate) rejected: [u64; 3],
-    /// Rows sent home through the repartition topic, by side; each meets its fate there.
+    /// Rows forwarded to their home task, by side. Each meets its fate there.
     pub(crate) forwarded: [u64; 3],
-    /// Rows that came home that way.
+    /// Forwarded rows that have arrived at their home task.
     pub(crate) arrived: u64,
     /// Rejected rows by reason.
     pub(crate) rejects: HashMap<Reason, u64>,
     /// Trips joined.
     pub(crate) joined: u64,
-    /// Trips decided incomplete, by reason.
+    /// Trips decided incomplete, by reason, in the order of [`UNMATCHED`].
     pub(crate) unmatched: [u64; 2],
-    /// Rows that were part of those.
+    /// Rows of those trips.
     pub(crate) unmatched_rows: u64,
 }
 
-/// Where the rows of the own tasks are (rule 2).
+/// Whether each row of our tasks has its fate (rule 2).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Balance {
     /// Rows without a fate yet.

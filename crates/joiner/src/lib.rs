@@ -2,10 +2,23 @@
 //!
 //! # Where to look
 //!
-//! [`run`] sets up what a process needs once, then `runner.rs` opens one `session/` after another: a membership in
-//! the consumer group (`group.rs`) with a transactional producer (`transaction.rs`). `work.rs` does what is to be done
-//! with each record: `rows.rs` reads it, the crate `join` decides, `outputs.rs`, `rejects.rs` and `repartition.rs`
-//! make the records that are written. `changelog/` keeps the state.
+//! [`run`] makes what a process needs once. `runner.rs` then opens one session after another, on a thread of its own.
+//!
+//! | what | where |
+//! |---|---|
+//! | the loop: poll, process, commit, rest | `session/mod.rs` |
+//! | the rebalance protocol | `session/rebalance.rs`, with the consumer in `group/` |
+//! | which partition is read next, and how many records of it | `session/order.rs`, `session/turn.rs` |
+//! | a partition that delivers nothing | `session/stall.rs` |
+//! | a record becomes a row, or has a fault | `rows.rs`, with the schemas in `schemas.rs` |
+//! | the join is asked, and its decisions are written | `processor/` |
+//! | the records of the outputs | `outputs.rs`, `rejects/`, `repartition.rs` |
+//! | why a row is rejected | `rejects/reason.rs`; "late" and what else the join decides: [`join::RejectReason`] |
+//! | what a commit contains, and when it is due | `session/commit.rs`, `transaction/` |
+//! | the state is written and restored | `changelog/` |
+//! | records of internal topics are deleted | `purge.rs` |
+//! | settings, topics | `config.rs`, `topology.rs` |
+//! | metrics, the log's line a second | `metrics.rs`, `summary.rs` |
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,7 +59,7 @@ pub use summary::Summary;
 pub use topology::TopologyError;
 
 use log_ends::LogEnds;
-use metrics::Metrics;
+use metrics::JoinerMetrics;
 use outputs::OutputSchemas;
 use purge::Purger;
 use rejects::RejectTimes;
@@ -63,7 +76,7 @@ pub enum JoinerError {
     /// The registry's configuration can't work, or it refuses our schemas.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The topics are not as they have to be.
+    /// The topics can't be used as they are.
     #[error(transparent)]
     Topology(#[from] TopologyError),
     /// The join can't go on.
@@ -111,7 +124,7 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
         rules: config.joiner.rules(),
         transactional_id: transactional_id(&config.joiner),
         schemas: Schemas::new(cache, tokio::runtime::Handle::current(), ctx.clone()),
-        metrics: Metrics::register(&ctx.metrics),
+        metrics: JoinerMetrics::register(&ctx.metrics),
         summary: SummaryLog::new(),
         config,
         topology,
@@ -128,7 +141,7 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
     outcome.map(|()| summary)
 }
 
-/// Runs the join where it may block: librdkafka's transaction calls do.
+/// Runs the join on a thread of its own: librdkafka's calls block.
 async fn on_own_thread(env: Arc<Environment>) -> Result<(), JoinerError> {
     let (done, outcome) = oneshot::channel();
     let work = move || {
@@ -140,7 +153,7 @@ async fn on_own_thread(env: Arc<Environment>) -> Result<(), JoinerError> {
     outcome.await.unwrap_or(Err(JoinerError::Panicked))
 }
 
-/// How often it is asked where the consumed partitions end.
+/// How often Kafka is asked at least where the consumed partitions end.
 const LONGEST_LOG_ENDS_INTERVAL: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -168,7 +181,7 @@ async fn register(
     }
 }
 
-/// An instance's own id, or one that nobody else has.
+/// The id of a joiner with a name, or a random one.
 fn transactional_id(section: &JoinerSection) -> String {
     let prefix = &section.transactional_id;
     match section.instance() {

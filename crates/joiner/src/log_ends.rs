@@ -1,4 +1,4 @@
-//! Where the consumed partitions end, asked for again and again: how much there is to read, and whether they grow.
+//! Asks again and again where the consumed partitions end: how much there is to read, and whether it grows.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,23 +14,23 @@ use crate::topology::Topology;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One answer.
+/// One answer of Kafka.
 #[derive(Debug, Clone)]
 pub(crate) struct LogEnds {
     /// When it was asked for.
     pub(crate) asked: Instant,
-    /// The offset behind the last record that can be read, by partition.
+    /// The offset behind the last committed record, by partition.
     pub(crate) ends: HashMap<SourcePartition, i64>,
 }
 
 impl LogEnds {
-    /// Before any answer.
+    /// Before the first answer.
     pub(crate) fn unknown() -> Self {
         Self { asked: Instant::now(), ends: HashMap::new() }
     }
 }
 
-/// Asks at once and then each `interval`, for as long as it is polled.
+/// Asks at once and then each `interval`, until it is dropped.
 pub(crate) async fn watch(
     kafka: KafkaConfig,
     topology: Topology,
@@ -49,7 +49,7 @@ pub(crate) async fn watch(
             Ok((consumer, ends)) => {
                 match ends {
                     Ok(ends) => drop(latest.send_replace(ends)),
-                    // The health check says so if it lasts.
+                    // If it lasts, the health check reports it.
                     Err(error) => debug!(%error, "asking where the partitions end"),
                 }
                 Some(consumer)
@@ -70,7 +70,7 @@ fn connect(kafka: &KafkaConfig) -> Result<BaseConsumer<LogContext>, KafkaError> 
 }
 
 fn ask(consumer: &BaseConsumer<LogContext>, topology: &Topology) -> Result<LogEnds, KafkaError> {
-    // Without being polled, the client would hoard its log lines.
+    // The client keeps its log lines in memory until it is polled.
     while consumer.poll(Duration::ZERO).is_some() {}
     let asked = Instant::now();
     let sources = || topology.sources();

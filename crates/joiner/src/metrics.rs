@@ -1,4 +1,4 @@
-//! What the joiner tells Prometheus.
+//! The metrics of the joiner.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +23,7 @@ struct RowLabels {
     fate: FateLabel,
 }
 
-/// What became of a row in the moment it was read.
+/// What became of a row when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[expect(non_camel_case_types, reason = "the names are the labels")]
 enum FateLabel {
@@ -68,7 +68,7 @@ struct PartitionLabels {
 type Counters<L> = Family<L, Counter<u64, AtomicU64>>;
 type Gauges = Family<TaskLabel, Gauge<i64, AtomicI64>>;
 
-/// What is shown of a task.
+/// What the metrics show of a task.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TaskStatus {
     task: Partition,
@@ -92,10 +92,10 @@ impl From<&Task<AvroPayload>> for TaskStatus {
     }
 }
 
-/// The handles that are counted with. Rows and trips are counted when their transaction is committed, so what is
-/// shown is what is in the topics.
+/// The handles of all metrics. Rows and trips are counted when their transaction is committed, so the metrics show
+/// what is in the topics.
 #[derive(Clone)]
-pub(crate) struct Metrics {
+pub(crate) struct JoinerMetrics {
     rows: Counters<RowLabels>,
     joined: Counter<u64, AtomicU64>,
     unmatched: Counters<ReasonLabel>,
@@ -113,7 +113,7 @@ pub(crate) struct Metrics {
     restored: Gauge<f64, AtomicU64>,
 }
 
-impl Metrics {
+impl JoinerMetrics {
     pub(crate) fn register(metrics: &service::Metrics) -> Self {
         let own = Self {
             rows: Family::default(),
@@ -200,25 +200,25 @@ impl Metrics {
         self.transactions.get_or_create(&OutcomeLabel { outcome: "aborted" }).inc();
     }
 
-    /// How far a restore is that is under way.
+    /// A restore has come so far.
     pub(crate) fn restoring(&self, RestoreProgress { read, all }: RestoreProgress) {
         self.restored.set(if all > 0 { read as f64 / all as f64 } else { 1.0 });
     }
 
-    /// The state of tasks is restored.
+    /// The tasks that were assigned together are restored.
     pub(crate) fn restored(&self, took: Duration) {
         self.restored.set(1.0);
         self.restore_seconds.observe(took.as_secs_f64());
     }
 
-    /// Where a task stood when what is committed now was written.
+    /// The state of a task with what was just committed.
     pub(crate) fn task(&self, status: &TaskStatus, now: WallTime) {
         let &TaskStatus { task, watermark, counters, open_rows, open_entries, state_bytes } =
             status;
         let label = TaskLabel { task };
         for (fate, count) in rows_by_fate(&counters) {
             let labels = TaskRowLabels { task, fate };
-            // The task counts, and goes on counting in another process.
+            // The task counts by itself, and goes on when it moves to another process.
             self.task_rows.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
         }
         if watermark > EventTime::MIN {
@@ -232,13 +232,13 @@ impl Metrics {
         self.state_bytes.get_or_create(&label).set(state_bytes as i64);
     }
 
-    /// How many records of a partition there are to read.
+    /// So many records of a partition are not read yet.
     pub(crate) fn lag(&self, topic: &str, partition: Partition, records: i64) {
         let labels = PartitionLabels { topic: topic.to_owned(), partition };
         self.lag.get_or_create(&labels).set(records);
     }
 
-    /// No partition is ours.
+    /// No partition is ours any more.
     pub(crate) fn forget_lag(&self) {
         self.lag.clear();
     }
@@ -257,7 +257,7 @@ impl Metrics {
     }
 }
 
-/// What became of a task's rows. With the open ones these are all that have come home to it, and those it has passed on.
+/// What became of a task's rows. With the open ones, these are all rows that have come to it or that it has forwarded.
 const fn rows_by_fate(counters: &join::Counters) -> [(&'static str, u64); 5] {
     [
         ("joined", 3 * counters.joined),
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_commit_shows_in_the_text_that_prometheus_reads() {
         let registry = service::Metrics::new("joiner");
-        let metrics = Metrics::register(&registry);
+        let metrics = JoinerMetrics::register(&registry);
         let mut counts = FateCounts { taken: [3, 3, 3], joined: 3, ..FateCounts::default() };
         counts.reject(Some(Side::Rider), Reason::Tombstone);
         metrics.committed(&counts, Duration::from_millis(5));
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn a_task_shows_its_rows_by_fate_while_it_is_ours() {
         let registry = service::Metrics::new("joiner");
-        let metrics = Metrics::register(&registry);
+        let metrics = JoinerMetrics::register(&registry);
         let layout = TaskLayout::new(2, 3, [3; 3]).expect("there are three tasks");
         let mut task: Task<AvroPayload> =
             Task::new(&join::JoinConfig::default(), layout).expect("valid");

@@ -10,7 +10,7 @@ use models::{EventTime, TripId};
 use crate::avro_payload::AvroPayload;
 use crate::topology::{Stream, Topology};
 
-/// The schema ids that the outputs' values are marked with.
+/// The schema ids in the frames of the outputs' values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutputSchemas {
     joined: SchemaId,
@@ -32,7 +32,7 @@ impl OutputSchemas {
     }
 }
 
-/// Encodes what the join decided.
+/// Encodes what the join has decided.
 pub(crate) struct Outputs {
     schemas: OutputSchemas,
     joined: Stream,

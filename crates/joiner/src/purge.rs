@@ -1,4 +1,4 @@
-//! Deletes from the internal topics what nobody will read again.
+//! Deletes records of the internal topics that nobody will read again.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -12,12 +12,12 @@ use tracing::debug;
 
 use crate::topology::Topology;
 
-/// How often something is deleted. It's no hurry, and each time is one request a topic.
+/// How often records are deleted. Each time costs one request for each topic.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 type Ends = BTreeMap<Partition, i64>;
 
-/// Remembers up to where each partition may be deleted. Clones share it.
+/// Remembers up to which offset each partition may be deleted. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Purger {
     repartition: Arc<Mutex<Ends>>,
@@ -25,17 +25,17 @@ pub(crate) struct Purger {
 }
 
 impl Purger {
-    /// Forwarded rows before `offset` are committed as read.
+    /// A repartition partition is committed up to `offset`: older records may be deleted.
     pub(crate) fn read_up_to(&self, partition: Partition, offset: i64) {
         note(&self.repartition, partition, offset);
     }
 
-    /// A committed snapshot lies at `offset` or behind.
+    /// A committed snapshot begins at `offset` of a changelog partition, or later: older records may be deleted.
     pub(crate) fn snapshot_at(&self, partition: Partition, offset: i64) {
         note(&self.changelog, partition, offset);
     }
 
-    /// Deletes from time to time, for as long as it is polled. Failures are tried again with the next round.
+    /// Deletes from time to time, until it is dropped. What fails is tried again in the next round.
     pub(crate) async fn run(self, kafka: KafkaConfig, topology: Topology) {
         loop {
             tokio::time::sleep(INTERVAL).await;

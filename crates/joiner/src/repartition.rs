@@ -1,4 +1,4 @@
-//! The detour of rows that were read elsewhere than at home, and the watermarks that follow them (rule 8).
+//! Forwards rows to their home task through the repartition topic, and the watermarks behind them (rule 8).
 
 use join::{RowOrigin, Watermark};
 use kafka::headers::{self, ORIGIN, SIDE, WATERMARKS};
@@ -11,33 +11,33 @@ use crate::consumer_record::ConsumerRecord;
 use crate::rejects::{Reason, RowFault};
 use crate::topology::Stream;
 
-/// The form of a watermark record's value; the value of its header.
+/// The form of a watermark record's value. It is the value of the record's header.
 const FORM: &str = "1";
 
-/// How far the inputs of one task have come.
+/// The watermark of one task's inputs, as the other tasks are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SentWatermark {
     /// The task.
     pub(crate) task: Partition,
-    /// Its inputs' mark.
+    /// Its inputs' watermark.
     pub(crate) mark: Watermark,
 }
 
 /// What a record of the repartition topic is.
 #[derive(Debug, PartialEq)]
 pub(crate) enum RepartitionRecord {
-    /// A row of this side, first read there.
+    /// A row of this side, and where it was first read.
     Row(Side, headers::Origin),
     /// Watermarks of other tasks.
     Watermarks(Vec<SentWatermark>),
-    /// Neither: nobody but the joiners should write there.
+    /// Neither. Only joiners should write to the topic.
     Stray(RowFault),
 }
 
-/// The record that takes a row to its home.
+/// The record that takes a row to its home task.
 ///
-/// All of it is as it came, the headers too, in case that it must be rejected there. Ours are the last, so that
-/// they are found without looking at the others.
+/// Key, value, timestamp and headers stay as they came, in case the row is rejected there. Our headers are the last
+/// ones, so that they are found without a look at the others.
 pub(crate) fn forward<'r>(
     repartition: &'r Stream,
     home: Partition,
@@ -61,7 +61,7 @@ pub(crate) fn watermarks_value(marks: &[SentWatermark]) -> Vec<u8> {
     serde_json::to_vec(marks).expect("plain numbers can be written as JSON")
 }
 
-/// The record that tells the task at `home` of `value`, made by [`watermarks_value`].
+/// The record that takes `value`, which [`watermarks_value`] has made, to the task `home`.
 pub(crate) fn watermarks_record<'r>(
     repartition: &'r Stream,
     home: Partition,
@@ -77,7 +77,7 @@ pub(crate) fn watermarks_record<'r>(
     }
 }
 
-/// Tells what a record of the repartition topic is.
+/// Finds out what a record of the repartition topic is.
 pub(crate) fn read(record: &ConsumerRecord<'_>) -> RepartitionRecord {
     match parse(record) {
         Ok(forwarded) => forwarded,
@@ -104,7 +104,7 @@ fn parse(record: &ConsumerRecord<'_>) -> Result<RepartitionRecord, String> {
     Ok(RepartitionRecord::Row(side, origin))
 }
 
-/// The place where a record lies.
+/// Where a record lies.
 pub(crate) fn place_of(record: &ConsumerRecord<'_>) -> headers::Origin {
     headers::Origin {
         topic: record.topic.to_owned(),
@@ -113,7 +113,7 @@ pub(crate) fn place_of(record: &ConsumerRecord<'_>) -> headers::Origin {
     }
 }
 
-/// A place as the join counts it: it knows the topic by the side.
+/// The same place in the join's words: it knows the topic by the side.
 pub(crate) fn join_origin(place: &headers::Origin) -> RowOrigin {
     RowOrigin { partition: place.partition, offset: place.offset }
 }

@@ -19,8 +19,8 @@ pub(crate) enum ParsedRow {
     Faulty(RowFault),
 }
 
-/// How large a row may be, in bytes of key and value. A joined row consists of three rows and repeats their trip_id. It must
-/// fit in the 4 MiB that the outputs and the changelog take.
+/// How large a row may be, in bytes of key and value. A joined row consists of three rows and repeats their trip_id.
+/// It must fit in the 4 MiB that the outputs and the changelog take.
 const MAX_ROW_BYTES: usize = 1_000_000;
 
 /// Parses a record of `side` that was first read at `origin`. `missing` is its schema, if the registry has answered

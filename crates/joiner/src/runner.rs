@@ -12,11 +12,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Works until shutdown is asked for, whatever happens to Kafka. Blocks; call it on a thread of its own.
+/// Works until shutdown is asked for, and opens a new session after each failure. It blocks, so it needs a thread of
+/// its own.
 ///
 /// # Errors
 ///
-/// What no further session could do better.
+/// A failure that a new session can't mend.
 pub(crate) fn run(env: &Environment) -> Result<(), JoinerError> {
     let shutdown = &env.ctx.shutdown;
     let mut pause = FIRST_PAUSE;

@@ -1,4 +1,4 @@
-//! Schemas of the rows that come in, for a thread that must not wait for the registry.
+//! The schemas of the rows that come in, for a thread that must not wait for the registry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use service::Context;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-/// Reads rows with the schemas that are known, and fetches others in the background.
+/// Decodes rows whose schema is known, and fetches other schemas in the background.
 #[derive(Clone)]
 pub(crate) struct Schemas {
     cache: Arc<SchemaCache>,
@@ -25,18 +25,18 @@ enum Asked {
     Missing,
 }
 
-/// What is known of a schema that was not known when its row came.
+/// What is known now of a schema that was unknown when its row came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SchemaLookup {
-    /// The registry has not answered yet; it is being asked.
+    /// The registry is being asked.
     Pending,
-    /// The schema is there: decode again.
+    /// The schema is known. The row can be decoded.
     Known,
     /// The registry has answered that there is no such schema.
     Missing,
 }
 
-/// Pause between two rounds of asking a registry that doesn't answer.
+/// Pause before a registry that doesn't answer is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Schemas {
@@ -44,7 +44,7 @@ impl Schemas {
         Self { cache, asked: Arc::default(), runtime, ctx }
     }
 
-    /// Reads a row of `side` with what is known.
+    /// Decodes a row of `side`, if its schema is known.
     pub(crate) fn row<'v>(
         &self,
         side: Side,
@@ -53,8 +53,8 @@ impl Schemas {
         self.cache.row(side, value)
     }
 
-    /// What became of the question for `id`. Starts to ask if nobody has; an answer "missing" is given once, and
-    /// the next row with that id asks again.
+    /// What is known of the schema `id`. The first call asks the registry. "Missing" is answered once, and the next
+    /// row with that id asks again.
     pub(crate) fn look_up(&self, id: SchemaId) -> SchemaLookup {
         if self.cache.get(id).is_some() {
             return SchemaLookup::Known;

@@ -1,4 +1,4 @@
-//! What the joiner says of its work: a line a second while something moves, and the balance at the end.
+//! What the joiner logs of its work: one line a second while something changes, and a summary at the end.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::fate_counts::{Balance, FateCounts};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a joiner has done since it was started. All of it is committed.
+/// What a joiner has done since its start. All of it is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Rows read from the three inputs.
@@ -19,19 +19,19 @@ pub struct Summary {
     pub joined: u64,
     /// Trips decided incomplete.
     pub unmatched: u64,
-    /// Rows that were part of those.
+    /// Rows of those trips.
     pub unmatched_rows: u64,
     /// Duplicates dropped.
     pub duplicates: u64,
     /// Rows rejected.
     pub rejected: u64,
-    /// Rows that took the detour through the repartition topic.
+    /// Rows forwarded through the repartition topic.
     pub forwarded: u64,
     /// Rows of trips that are not decided yet. They are in the changelog.
     pub open_rows: u64,
     /// Transactions committed.
     pub transactions: u64,
-    /// Whether every row that the state knows of, since it began, has exactly one fate or is open (rule 2).
+    /// Whether every row since the state began has exactly one fate or is open (rule 2).
     pub is_balanced: bool,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Sums up over all sessions.
+/// Sums up all sessions of the process, and logs the sum.
 #[derive(Debug)]
 pub(crate) struct SummaryLog(Mutex<State>);
 
@@ -87,11 +87,12 @@ impl SummaryLog {
         state.log();
     }
 
-    /// Nothing was committed, but the last line may be due.
+    /// Nothing was committed, but a line of earlier commits may be due.
     pub(crate) fn tick(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).log();
     }
 
+    /// All commits up to now.
     pub(crate) fn total(&self) -> Summary {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).summary
     }

@@ -1,4 +1,4 @@
-//! Which topics there are and how many partitions they have: decided once, before the first row is read.
+//! The joiner's topics and their partition counts, found out once before the first row is read.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) struct Stream {
     pub(crate) partitions: Partition,
 }
 
-/// All topics of the joiner as they are.
+/// All topics of the joiner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Topology {
     /// In the order of [`Side::ALL`].
@@ -55,12 +55,11 @@ pub enum TopologyError {
     },
 }
 
-/// [`ANY_TIME`] in both: a reject may be of any time, and all else of one up to `max_future` ahead.
-///
-/// Room for a row that grew: an unmatched row has up to two whole rows in it, a joined one three.
+/// Large enough for a joined row, which contains three whole rows.
 const MAX_MESSAGE_BYTES: &str = "4194304";
+/// [`ANY_TIME`]: a reject has the timestamp of its row, and all others may be up to `joiner.max_future` ahead.
 const OUTPUT: &[(&str, &str)] = &[("max.message.bytes", MAX_MESSAGE_BYTES), ANY_TIME];
-/// Nothing in the internal topics may go before the joiner says so.
+/// Kafka must delete nothing by itself. The joiner deletes what it does not need.
 const INTERNAL: &[(&str, &str)] = &[
     ("cleanup.policy", "delete"),
     ("max.message.bytes", MAX_MESSAGE_BYTES),
@@ -70,7 +69,7 @@ const INTERNAL: &[(&str, &str)] = &[
 ];
 
 impl Topology {
-    /// How many tasks the join has: the partitions of the repartition topic (rule 8).
+    /// How many tasks the join has: one for each partition of the repartition topic (rule 8).
     pub(crate) const fn tasks(&self) -> Partition {
         self.repartition.partitions
     }
@@ -105,7 +104,7 @@ impl Topology {
         }
     }
 
-    /// Which partition that is, of one of the consumed topics.
+    /// Partition `partition` of `topic`, which is one of the consumed topics.
     pub(crate) fn source_of(&self, topic: &str, partition: Partition) -> SourcePartition {
         let side = Side::ALL.into_iter().find(|side| self.inputs[side.index()].name == topic);
         side.map_or(SourcePartition::Repartition(partition), |side| {
@@ -167,7 +166,7 @@ async fn internal(
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Finds or creates all topics, however long Kafka stays away. `None` if shutdown comes first.
+/// Finds or creates all topics. Waits while Kafka can't be reached. `None` if shutdown comes first.
 pub(crate) async fn establish(
     config: &JoinerConfig,
     ctx: &Context,

@@ -1,4 +1,4 @@
-//! The state of the tasks in a topic of its own, one partition a task (rule 10).
+//! Keeps the state of the tasks in a topic of its own, with one partition for each task (rule 10).
 
 mod format;
 mod restore;
@@ -8,7 +8,7 @@ use kafka::transaction::Record;
 use models::Partition;
 
 use crate::avro_payload::AvroPayload;
-use crate::transaction::Transactions;
+use crate::transaction::TransactionPipeline;
 
 use format::RecordWriter;
 pub(crate) use restore::{RestoreFailure, RestoreProgress, Restored, Restorer};
@@ -16,10 +16,10 @@ pub(crate) use restore::{RestoreFailure, RestoreProgress, Restored, Restorer};
 /// How large a record may become: half of what Kafka takes by default (`max.message.bytes`).
 const MAX_RECORD_BYTES: usize = 512 * 1024;
 
-/// A state smaller than this is not worth a snapshot.
+/// While a restore would read less than this, no snapshot is due.
 const LEAST_SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Writes what changed in one task, and from time to time all of it.
+/// Writes the changes of one task, and from time to time a snapshot of it.
 #[derive(Debug)]
 pub(crate) struct ChangelogWriter {
     topic: String,
@@ -30,30 +30,34 @@ pub(crate) struct ChangelogWriter {
 }
 
 impl ChangelogWriter {
-    /// Goes on behind `written` bytes that are in the partition.
+    /// Goes on after a restore that has read `written` bytes.
     pub(crate) fn new(topic: &str, partition: Partition, written: usize) -> Self {
         let records = RecordWriter::new(MAX_RECORD_BYTES);
         Self { topic: topic.to_owned(), partition, written, records }
     }
 
-    /// Whether the deltas have outgrown the state, so that a snapshot is the shorter way to say it.
+    /// Whether the changes since the last snapshot take much more than a snapshot would.
     pub(crate) fn snapshot_is_due(&self, task: &Task<AvroPayload>) -> bool {
         self.written > LEAST_SNAPSHOT_BYTES.max(2 * task.state_bytes())
     }
 
-    /// Appends what changed since the last call to the transaction.
-    pub(crate) fn delta(&mut self, task: &mut Task<AvroPayload>, transactions: &mut Transactions) {
+    /// Appends to the transaction what changed since the last call.
+    pub(crate) fn delta(
+        &mut self,
+        task: &mut Task<AvroPayload>,
+        transactions: &mut TransactionPipeline,
+    ) {
         self.records.begin(&task.task_state(), false);
         let drained = task.drain_delta(|trip| self.append(&trip, transactions));
         drained.expect("the changelog is on");
         self.finish(transactions);
     }
 
-    /// Appends the whole state to the transaction; what was before it is of no use once that is committed.
+    /// Appends the whole state to the transaction. Once that is committed, older records are obsolete.
     pub(crate) fn snapshot(
         &mut self,
         task: &mut Task<AvroPayload>,
-        transactions: &mut Transactions,
+        transactions: &mut TransactionPipeline,
     ) {
         self.written = 0;
         task.forget_delta();
@@ -64,7 +68,7 @@ impl ChangelogWriter {
         self.finish(transactions);
     }
 
-    fn append(&mut self, trip: &TripRef<'_, AvroPayload>, transactions: &mut Transactions) {
+    fn append(&mut self, trip: &TripRef<'_, AvroPayload>, transactions: &mut TransactionPipeline) {
         let Self { topic, partition, written, records } = self;
         records.trip(trip, |record| {
             *written += record.len();
@@ -72,7 +76,7 @@ impl ChangelogWriter {
         });
     }
 
-    fn finish(&mut self, transactions: &mut Transactions) {
+    fn finish(&mut self, transactions: &mut TransactionPipeline) {
         let record = self.records.last();
         self.written += record.len();
         transactions.send(changelog_record(&self.topic, self.partition, record));

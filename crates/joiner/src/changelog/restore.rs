@@ -1,4 +1,4 @@
-//! From the changelog back to the state.
+//! Restores the state from the changelog.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,10 +19,10 @@ use super::format::{FormatError, RecordReader};
 use crate::avro_payload::AvroPayload;
 use crate::topology::Stream;
 
-/// A task as its changelog says.
+/// A task as it was restored.
 pub(crate) struct Restored {
     pub(crate) task: Task<AvroPayload>,
-    /// Bytes that were read for it.
+    /// Bytes of the changelog that it was restored from.
     pub(crate) bytes: usize,
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct Restorer<'a> {
     pub(crate) rules: &'a JoinConfig,
     pub(crate) inputs: [Partition; 3],
     pub(crate) shutdown: &'a Shutdown,
-    /// Told each second how far it is.
+    /// Called each second with the progress.
     pub(crate) tell: &'a dyn Fn(RestoreProgress),
 }
 
@@ -243,7 +243,7 @@ impl Restorer<'_> {
         Ok(())
     }
 
-    /// From where to where the changelog goes for each task.
+    /// The offsets of the changelog by task.
     fn extent(
         &self,
         consumer: &BaseConsumer<LogContext>,

@@ -1,10 +1,11 @@
-//! How the consumer is configured.
+//! The configuration of the consumer.
 
 use kafka::KafkaConfig;
 use rdkafka::ClientConfig;
 
 use crate::config::JoinerSection;
 
+/// What the joiner depends on, and what it tunes unless `[kafka.properties]` does.
 pub(super) fn consumer_config(kafka: &KafkaConfig, section: &JoinerSection) -> ClientConfig {
     let mut client = kafka.client().expect("validated with the configuration");
     client.set("group.id", &section.group_id);
@@ -17,9 +18,9 @@ pub(super) fn consumer_config(kafka: &KafkaConfig, section: &JoinerSection) -> C
         ("enable.auto.offset.store", "false"),
         ("isolation.level", "read_committed"),
         ("auto.offset.reset", "earliest"),
-        // The same partition numbers of all topics together.
+        // One member gets the partitions with the same number of all topics.
         ("partition.assignment.strategy", "range"),
-        // The end of a partition is what idleness counts from.
+        // The idle time of a partition counts from its end.
         ("enable.partition.eof", "true"),
     ];
     for (name, value) in fixed {
@@ -28,13 +29,13 @@ pub(super) fn consumer_config(kafka: &KafkaConfig, section: &JoinerSection) -> C
     let tuned = [
         // The default, a second, makes a backlog of several topics stall.
         ("fetch.queue.backoff.ms", "5"),
-        // One request asks for all partitions that are not full. If those that have something are full at the moment, it
-        // asks for the rest alone, which have nothing, and waits; and until it is answered nothing else is asked for.
+        // A fetch request names all partitions whose queues are not full. If only partitions with nothing new are left,
+        // the broker waits for so long before it answers, and until then librdkafka sends it no other fetch request.
         ("fetch.wait.max.ms", "10"),
-        // Per partition, of which there are many.
+        // These two count for each partition, and there are many.
         ("queued.max.messages.kbytes", "512"),
         ("max.partition.fetch.bytes", "262144"),
-        // After a crash the partitions are free again in 10 s instead of 45 s.
+        // After a crash, the group assigns the partitions again in 10 s instead of 45 s.
         ("session.timeout.ms", "10000"),
         ("heartbeat.interval.ms", "3000"),
     ];

@@ -1,4 +1,4 @@
-//! Notes what the group decides, until the session's loop answers it.
+//! Notes rebalances in librdkafka's callback, for the session's loop to answer.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,22 +12,22 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 use tracing::debug;
 
-/// A change of the assignment. Nothing is read before it is answered.
+/// A change of the assignment. librdkafka delivers no record before it is answered.
 #[derive(Debug)]
 pub(crate) enum Rebalance {
-    /// Answer with [`Group::assign`].
+    /// To be answered with [`GroupMember::assign`](super::GroupMember::assign).
     Assigned(TopicPartitionList),
-    /// Answer with [`Group::unassign`].
+    /// To be answered with [`GroupMember::unassign`](super::GroupMember::unassign).
     Revoked,
 }
 
-/// Notes rebalances for the loop, which answers them outside of librdkafka's callback: it has a transaction to
-/// commit before, and a state to restore after.
+/// Notes rebalances. The loop answers them outside of the callback, because an answer takes long: before a revocation a
+/// transaction must be committed, and after an assignment the state must be restored.
 #[derive(Default)]
 pub(crate) struct GroupContext {
     log: LogContext,
     pub(super) rebalances: Mutex<VecDeque<Rebalance>>,
-    /// Nobody listens any more.
+    /// Set when the group is left: the callback then answers by itself.
     pub(super) closing: AtomicBool,
 }
 

@@ -30,11 +30,11 @@ pub(crate) use context::Rebalance;
 pub(crate) use partition_time::{PartitionTime, TURN};
 
 /// Membership in the consumer group.
-pub(crate) struct Group {
+pub(crate) struct GroupMember {
     consumer: Arc<BaseConsumer<GroupContext>>,
 }
 
-impl Group {
+impl GroupMember {
     /// Joins the group. Partitions come with a [`Rebalance`].
     pub(crate) fn join(
         kafka: &KafkaConfig,
@@ -48,8 +48,8 @@ impl Group {
         Ok(Self { consumer: Arc::new(consumer) })
     }
 
-    /// Serves the membership, for as long as `timeout` if nothing happens. To be called regularly, or the group
-    /// takes us for dead (`max.poll.interval.ms`).
+    /// Serves the membership; waits for at most `timeout` until something happens. It must be called regularly, or the
+    /// group drops us (`max.poll.interval.ms`).
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Group {
         match self.consumer.poll(timeout) {
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
             Some(Err(error)) => debug!(%error, "consumer"),
-            // All partitions have queues of their own. If one had lost its queue, going on would skip the record.
+            // Each partition has a queue of its own. This record came by another way, and going on would skip it.
             Some(Ok(message)) => {
                 let place = format!("{}/{}", message.topic(), message.partition());
                 return Err(KafkaError::Subscription(format!("{place} has lost its queue")));
@@ -70,15 +70,15 @@ impl Group {
         Ok(rebalances.pop_front())
     }
 
-    /// Where each of `partitions` goes on: at its committed offset, or at its beginning if it has none.
+    /// The offset to read each of `partitions` from: the committed one, or the first one if none is committed.
     ///
-    /// None while the offset of one is part of a transaction that is under way. When there is an answer, every
-    /// transaction that a former owner could still commit is committed: one that names its offsets later is of an
-    /// old generation of the group, and refused.
+    /// None while a transaction is under way that contains an offset of one of them. Once there is an answer, a former
+    /// owner can't commit any more: a transaction that sends its offsets later names an old generation of the group,
+    /// and Kafka refuses it.
     ///
     /// # Errors
     ///
-    /// If Kafka can't be asked. No answer in time, or no leader yet, is no error.
+    /// If Kafka can't be asked. A time-out or a partition without a leader is not an error, but None.
     pub(crate) fn positions(
         &self,
         partitions: &TopicPartitionList,
@@ -91,7 +91,7 @@ impl Group {
         let elements = committed.elements();
         for element in &elements {
             match element.error() {
-                // Each partition has an answer of its own, and one that is not known must not pass for "none".
+                // Each partition has an answer of its own. An error must not be taken for "no offset is committed".
                 Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit)) => {
                     return Ok(None);
                 }
@@ -115,7 +115,7 @@ impl Group {
         Ok(Some(positions))
     }
 
-    /// Takes the partitions. They are read from `positions`.
+    /// Takes the partitions. They are read from `positions` on.
     pub(crate) fn assign(
         &self,
         positions: &TopicPartitionList,
@@ -148,16 +148,16 @@ impl Group {
         self.consumer.assignment_lost()
     }
 
-    /// Our membership in the group's present generation. A transaction that names it fails if the group has gone
-    /// on without us.
+    /// Our membership in the group's present generation. A transaction that names it fails if the group has a newer
+    /// generation.
     ///
-    /// To be taken once, with the partitions: later it may be one that no longer owns them, or, after the group has
-    /// thrown us out, nobody's, which Kafka accepts unchecked.
+    /// It must be taken once for each assignment. Later it may be that of a generation in which the partitions are no
+    /// longer ours; and after the group has dropped us it is empty, which Kafka accepts without a check.
     pub(crate) fn membership(&self) -> ConsumerGroupMetadata {
         self.consumer.group_metadata().expect("the consumer has a group")
     }
 
-    /// Where a partition of another topic ends now.
+    /// The end offset of a partition of another topic.
     pub(crate) fn end_of(
         &self,
         topic: &str,
@@ -168,7 +168,7 @@ impl Group {
     }
 }
 
-/// Whether it is worth while to ask again soon.
+/// Whether the same request may succeed soon.
 fn is_passing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -184,10 +184,10 @@ fn is_passing(error: &KafkaError) -> bool {
     )
 }
 
-impl Drop for Group {
+impl Drop for GroupMember {
     fn drop(&mut self) {
         self.consumer.context().closing.store(true, Ordering::Relaxed);
-        // Closing waits until all rebalances are answered, and one of them may be the reason why we leave.
+        // Closing waits until all rebalances are answered. One of them may be the reason why the session has ended.
         if let Err(error) = self.consumer.unassign() {
             debug!(%error, "giving up the partitions while closing");
         }

@@ -8,8 +8,8 @@ pub(crate) const TURN: usize = 500;
 /// How far an input partition has come: in event time, and in rows while that stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PartitionTime {
-    /// The lesser one of the timestamps with which the last two turns ended, so that a single row with a wrong timestamp
-    /// changes nothing.
+    /// The lesser one of the timestamps with which the last two turns ended, so that a single row with a wrong
+    /// timestamp changes nothing.
     at: EventTime,
     /// Rows read since `at` has changed: all rows of a copied stream may have one timestamp.
     rows: usize,

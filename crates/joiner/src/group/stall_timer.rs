@@ -1,21 +1,23 @@
-//! Whether a partition that has something to say says it.
+//! Measures for how long a partition has not delivered what it has.
 
 use std::time::{Duration, Instant};
 
-/// What is known of one partition that is read. Something is due of it from the moment it is assigned or a row of it
-/// came until its end is told, and again when its log grows behind that end.
+/// Runs while a partition owes rows, or the event that its end is reached.
+///
+/// It starts when the partition is assigned, and again with every row. It stops at the end of the partition, and starts
+/// again when the log grows behind that end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StallTimer {
     /// Since when a row or the end of the partition is due.
     due_since: Option<Instant>,
-    /// When it last said something.
+    /// When the partition last delivered something.
     last: Instant,
-    /// Where the log ended when that was first asked for after `last`.
+    /// The end of the log that was the first answer after `last`.
     end: Option<i64>,
 }
 
 impl StallTimer {
-    /// A partition that is read from now on. If nothing else, its end is due.
+    /// A partition that is read from now on. At least its end is due.
     pub(crate) const fn new(now: Instant) -> Self {
         Self { due_since: Some(now), last: now, end: None }
     }
@@ -25,20 +27,21 @@ impl StallTimer {
         *self = Self::new(now);
     }
 
-    /// The end came.
+    /// The end is reached. Nothing is due.
     pub(crate) const fn end(&mut self, now: Instant) {
         *self = Self { due_since: None, last: now, end: None };
     }
 
-    /// Until now nothing could come, so nothing was due.
+    /// Nothing could come until now: what is due is due from now on.
     pub(crate) fn excuse(&mut self, now: Instant) {
         *self = Self { due_since: self.due_since.map(|_| now), last: now, end: None };
     }
 
-    /// The log ended at `end` when that was asked for, at `asked`.
+    /// Kafka was asked at `asked` where the log ends, and answered `end`.
     ///
-    /// Two such answers tell that it has grown, not one with the offset that is read next: what lies between may be
-    /// markers of transactions, which nobody is given. But behind those librdkafka tells the end once more.
+    /// Two such answers show that the log has grown. An answer and the offset that is read next would not: only
+    /// transaction markers may lie between them, and the consumer never sees those. When markers follow a row,
+    /// librdkafka reports the end again after them.
     pub(crate) fn log_ends_at(&mut self, end: i64, asked: Instant, now: Instant) {
         if asked <= self.last {
             return;
@@ -48,12 +51,12 @@ impl StallTimer {
         }
     }
 
-    /// Since when something is due, if it is.
+    /// Since when something is due. None while the timer stands still.
     pub(crate) const fn due_since(&self) -> Option<Instant> {
         self.due_since
     }
 
-    /// How long something has been due.
+    /// For how long something has been due.
     pub(crate) fn elapsed(&self, now: Instant) -> Duration {
         self.due_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }

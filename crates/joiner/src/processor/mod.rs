@@ -20,7 +20,7 @@ use crate::rows::{self, ParsedRow};
 use crate::schemas::Schemas;
 use crate::source_partition::SourcePartition;
 use crate::topology::Topology;
-use crate::transaction::Transactions;
+use crate::transaction::TransactionPipeline;
 
 pub(crate) use own_task::OwnTask;
 
@@ -31,7 +31,7 @@ pub(crate) struct Processor<'e> {
     /// The name of the joiner in the headers of a reject.
     pub(crate) connector: &'e str,
     pub(crate) reject_times: &'e RejectTimes,
-    pub(crate) transactions: Transactions,
+    pub(crate) transactions: TransactionPipeline,
     pub(crate) outputs: Outputs,
     /// By number. A task of another process is `None`.
     pub(crate) tasks: Vec<Option<OwnTask>>,

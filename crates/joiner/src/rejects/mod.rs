@@ -1,4 +1,4 @@
-//! Rows that can't take part in the join, on their way to the rejects topic (rule 7).
+//! Makes the records of the rejects topic, for rows that can't take part in the join (rule 7).
 
 mod reason;
 mod times;
@@ -14,15 +14,16 @@ use crate::topology::Stream;
 pub(crate) use reason::{Reason, RowFault};
 pub(crate) use times::RejectTimes;
 
-/// What is left of a row that can't be written once more: compressed, it may have been within a limit that it now
-/// exceeds. Its headers still say where it lies.
+/// The row without its content, in case the record is too large: a row that was compressed may exceed a limit when it
+/// is written again. The headers of the reject still say where the row lies.
 pub(crate) const fn without_content<'r>(row: &ConsumerRecord<'r>) -> ConsumerRecord<'r> {
     ConsumerRecord { key: None, value: None, headers: None, ..*row }
 }
 
-/// The record for the rejects topic: as the row came, with what was wrong in its headers.
+/// The record for the rejects topic: the row as it came, with the fault in its headers.
 ///
-/// `origin` is where the row was first read. A row that was forwarded keeps the two headers of that, too.
+/// `origin` is where the row was first read. The reject of a forwarded row also keeps the two headers that it got when
+/// it was forwarded.
 pub(crate) fn record<'r>(
     rejects: &'r Stream,
     connector: &str,
@@ -43,7 +44,7 @@ pub(crate) fn record<'r>(
     let headers: OwnedHeaders = said
         .into_iter()
         .fold(headers, |headers, (name, value)| headers::with(headers, name, value));
-    // A row without a key goes where it lay, as far as there is such a partition.
+    // A row without a key keeps its partition number, as far as the topic has so many.
     let partition = match row.key {
         Some(key) => partition_for(key, rejects.partitions),
         None => origin.partition % rejects.partitions,
@@ -58,7 +59,7 @@ pub(crate) fn record<'r>(
     }
 }
 
-/// The longest message that is kept. Some quote what they complain about, and that may be the whole row.
+/// The longest message that is kept. Some messages quote the fault, and that may be the whole row.
 const MAX_MESSAGE_BYTES: usize = 1_024;
 
 fn shortened(message: &str) -> &str {

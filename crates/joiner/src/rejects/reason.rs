@@ -4,24 +4,24 @@
 
 use prometheus_client::encoding::EncodeLabelValue;
 
-/// Why a row was rejected: the header `reason`, and a label of the metrics.
+/// Why a row is rejected: the header `reason`, and the label of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
     /// It has no value.
     Tombstone,
     /// It is so large that a trip with it would not fit in one record of an output.
     TooLarge,
-    /// It is not framed Avro, or not what its schema says.
+    /// It is not framed Avro, or does not fit its schema.
     Undecodable,
     /// The registry has no schema with the id that it carries.
     UnknownSchema,
-    /// It is another kind of record.
+    /// Its schema is of another kind of record.
     WrongType,
-    /// It belongs to no trip.
+    /// Its trip_id is empty.
     EmptyTripId,
-    /// A row in the internal topic does not say where it comes from.
+    /// A record of the repartition topic does not say where it was first read.
     NoOrigin,
-    /// The join rejected it.
+    /// The join has rejected it.
     Join(join::RejectReason),
 }
 
@@ -39,7 +39,8 @@ impl Reason {
         }
     }
 
-    /// KIP-298's stages: a converter makes a value of the bytes, a transformation does something with it.
+    /// The stage of Kafka Connect that failed (KIP-298): a converter makes a value of the bytes, a transformation
+    /// changes the value.
     pub(super) const fn stage(self) -> &'static str {
         match self {
             Self::Join(_) | Self::EmptyTripId => "TRANSFORMATION",
@@ -57,7 +58,7 @@ impl EncodeLabelValue for Reason {
     }
 }
 
-/// A reason with what was wrong in words.
+/// What is wrong with a row: the reason, and a message for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowFault {
     pub(crate) reason: Reason,

@@ -1,4 +1,4 @@
-//! The time of a reject. It is kept as it came, unless the rejects topic would not take the record.
+//! The timestamp of a reject. It stays as it came, unless the rejects topic would refuse the record.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,22 +12,22 @@ use tracing::{debug, warn};
 
 use crate::topology::Topology;
 
-/// How often the topic is asked for its limits: somebody may have altered them.
+/// How often Kafka is asked for the topic's limits: somebody may have changed them.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// How far the brokers' clocks may be from ours, in ms.
 const CLOCKS_APART_MS: i64 = 60_000;
 
-/// Which times the rejects topic takes. Clones share it.
+/// Which timestamps the rejects topic accepts. Clones share it.
 #[derive(Clone)]
 pub(crate) struct RejectTimes(Arc<Mutex<TimestampLimits>>);
 
 impl RejectTimes {
-    /// Those of a topic that nobody can be asked about.
+    /// The limits that are assumed until Kafka has answered.
     pub(crate) fn unknown() -> Self {
         Self(Arc::new(Mutex::new(TimestampLimits::OF_KAFKA_4)))
     }
 
-    /// Asks Kafka. Warns if rows that are let in could be refused by another topic.
+    /// Asks Kafka. Warns if another topic could refuse a row that the joiner accepts.
     pub(crate) async fn ask(&self, kafka: &KafkaConfig, topology: &Topology, max_future: Duration) {
         let rejects = topology.rejects.name.as_str();
         let others = [&topology.joined, &topology.unmatched, &topology.repartition];
@@ -55,7 +55,7 @@ impl RejectTimes {
         }
     }
 
-    /// Asks again and again, for as long as it is polled.
+    /// Asks again and again, until it is dropped.
     pub(crate) async fn watch(self, kafka: KafkaConfig, topology: Topology, max_future: Duration) {
         loop {
             tokio::time::sleep(INTERVAL).await;
@@ -63,8 +63,8 @@ impl RejectTimes {
         }
     }
 
-    /// The record as the topic takes it: if its time is outside of the limits, with the present time instead, and its
-    /// own in a header.
+    /// The record as the topic accepts it. If its timestamp is outside of the limits, it gets the present time, and
+    /// keeps its own timestamp in a header.
     pub(crate) fn allowed<'r>(&self, record: Record<'r>) -> Record<'r> {
         let limits = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

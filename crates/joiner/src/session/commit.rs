@@ -1,4 +1,4 @@
-//! What goes with a commit, and what is done when it has succeeded.
+//! What is part of a commit, and what is done once it has succeeded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(super) struct PendingCommit {
 }
 
 impl Session<'_> {
-    /// Asks for a commit of the open transaction, if there is one: watermarks, changelog and offsets go with it.
+    /// Asks for a commit of the open transaction, if there is one. Watermarks, changelog and offsets are part of it.
     pub(super) fn commit(&mut self) {
         if !self.processor.transactions.is_open() {
             return;
@@ -57,7 +57,7 @@ impl Session<'_> {
         self.committing = Some(PendingCommit { asked, counts, balance, tasks, read, obsolete });
     }
 
-    /// Commits what there is, and returns when Kafka has it.
+    /// Commits what was processed, and returns once Kafka has committed it.
     pub(super) fn commit_and_wait(&mut self) -> Result<(), SessionError> {
         self.settle()?;
         self.commit();

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::config::JoinerConfig;
 use crate::log_ends::LogEnds;
-use crate::metrics::Metrics;
+use crate::metrics::JoinerMetrics;
 use crate::outputs::OutputSchemas;
 use crate::purge::Purger;
 use crate::rejects::RejectTimes;
@@ -24,7 +24,7 @@ pub(crate) struct Environment {
     pub(crate) schemas: Schemas,
     pub(crate) output_schemas: OutputSchemas,
     pub(crate) transactional_id: String,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: JoinerMetrics,
     pub(crate) summary: SummaryLog,
     pub(crate) purger: Purger,
     pub(crate) ctx: Context,

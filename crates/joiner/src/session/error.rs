@@ -8,27 +8,27 @@ use rdkafka::error::KafkaError;
 
 use crate::changelog::RestoreFailure;
 
-/// Why a session ended early.
+/// Why a session has ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
     /// A step of a transaction failed.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    /// librdkafka can't make a client, or its consumer is of no use any more.
+    /// librdkafka can't make a client, or its consumer can't be used any more.
     #[error("{doing}")]
     Kafka { doing: &'static str, source: KafkaError },
     /// The state can't be restored.
     #[error(transparent)]
     Restore(#[from] RestoreFailure),
-    /// A topic has more partitions than when the tasks were laid out.
+    /// A topic has more partitions than at the start of the process.
     #[error(
         "{topic} has got a partition {partition} while the joiner was running; start it again to have it read"
     )]
     Grown { topic: String, partition: Partition },
-    /// The group has gone on without us.
+    /// The group has dropped us.
     #[error("the partitions were given to another joiner: ours was silent for too long")]
     AssignmentLost,
-    /// A partition is not read, and nobody knows why.
+    /// A partition delivers nothing for an unknown reason.
     #[error(
         "{topic}/{partition} has delivered nothing for {after:.0?}, though there is more to read"
     )]

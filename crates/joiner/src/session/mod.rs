@@ -19,10 +19,10 @@ use kafka::transaction::TransactionalProducer;
 use rdkafka::consumer::ConsumerGroupMetadata;
 
 use crate::fate_counts::FateCounts;
-use crate::group::{AssignedPartition, Group, Rebalance};
+use crate::group::{AssignedPartition, GroupMember, Rebalance};
 use crate::outputs::Outputs;
 use crate::processor::Processor;
-use crate::transaction::{Transactions, producer_config};
+use crate::transaction::{TransactionPipeline, producer_config};
 
 use commit::PendingCommit;
 use error::kafka_error;
@@ -45,7 +45,7 @@ pub(crate) struct Session<'e> {
     env: &'e Environment,
     // Before the group: their queues must be gone when it is left.
     partitions: Vec<AssignedPartition>,
-    group: Group,
+    group: GroupMember,
     /// Our membership as of the present assignment. None between two assignments.
     membership: Option<Arc<ConsumerGroupMetadata>>,
     processor: Processor<'e>,
@@ -69,9 +69,10 @@ impl<'e> Session<'e> {
             TransactionalProducer::new(&producer_config(&env.config), id, PRODUCER_TIMEOUT)
                 .map_err(kafka_error("making a producer"))?;
         let time_limit = env.config.transaction_timeout();
-        let transactions = Transactions::new(producer, time_limit, env.ctx.shutdown.clone())?;
+        let transactions =
+            TransactionPipeline::new(producer, time_limit, env.ctx.shutdown.clone())?;
         let section = &env.config.joiner;
-        let group = Group::join(&env.config.kafka, section, &env.topology)
+        let group = GroupMember::join(&env.config.kafka, section, &env.topology)
             .map_err(kafka_error("joining the consumer group"))?;
         let step = section.window / 10;
         let processor = Processor {

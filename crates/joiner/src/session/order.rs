@@ -1,11 +1,11 @@
 //! Which partitions are read in the next round.
 //!
 //! While there is a backlog, the inputs of a task are read in step by event time: a partition that is ahead is paused
-//! until the others have caught up. A row that is read too early stays open until the rest of its trip is read. Until then
-//! it takes memory, and the commit writes it into the changelog. Kafka Streams solves the same by taking the record with the least
-//! timestamp next (KIP-353, KIP-695); here each partition gets a turn of several records. A partition without a backlog,
-//! which is read as fast as it is written, pauses no other one: the rows of its trips come when they come, whatever their
-//! timestamps are.
+//! until the others have caught up. A row that is read too early stays open until the rest of its trip is read. Until
+//! then it takes memory, and the commit writes it into the changelog. Kafka Streams solves the same by taking the
+//! record with the least timestamp next (KIP-353, KIP-695); here each partition gets a turn of several records. A
+//! partition without a backlog, which is read as fast as it is written, pauses no other one: the rows of its trips
+//! come when they come, whatever their timestamps are.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use super::Session;
 use crate::group::PartitionTime;
 use crate::source_partition::SourcePartition;
 
-/// How long the others wait for a partition that has a backlog but delivers nothing. Its broker may be away, and waiting
-/// longer for it would cost more than reading too early.
+/// How long the others wait for a partition that has a backlog but delivers nothing. Its broker may be away, and
+/// waiting longer for it would cost more than reading too early.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// An assigned input partition that may be read in the next round.

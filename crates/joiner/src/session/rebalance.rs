@@ -9,12 +9,12 @@
 //! 2. *Assigned*: [`Session::assigned`] takes our membership in the new generation of the group. From now on
 //!    Kafka refuses a commit of a former owner, because that one names an older generation.
 //! 3. It waits until no transaction that names offsets of these partitions is under way
-//!    ([`Group::positions`](crate::group::Group::positions)). Now all that a former owner could commit is committed.
+//!    ([`GroupMember::positions`](crate::group::GroupMember::positions)). Now all that a former owner could commit is committed.
 //! 4. It restores the tasks from the changelog, up to its end. So the state fits the offsets.
 //! 5. It takes the partitions (`assign`) at these offsets, and the loop reads on.
 //!
-//! A member that was too slow is thrown out of the group (its assignment is *lost*). It can't commit, so the session ends,
-//! and the next one starts from the last commit.
+//! A member that was too slow is thrown out of the group (its assignment is *lost*). It can't commit, so the session
+//! ends, and the next one starts from the last commit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ impl Session<'_> {
     /// Restores the tasks and takes the partitions: steps 2 to 5, whose order matters.
     pub(super) fn assigned(&mut self, partitions: &TopicPartitionList) -> Result<(), SessionError> {
         if self.processor.tasks.iter().any(Option::is_some) {
-            // The group has dropped us and taken us again, and nobody has asked for the former partitions back.
+            // The group has dropped us and taken us again, without a revocation of the former partitions.
             return Err(SessionError::AssignmentLost);
         }
         self.env.not_ready("restoring the state");
@@ -84,7 +84,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Brings back the state of the tasks that are ours from now on. False if shutdown was asked for before it was there.
+    /// Restores the tasks that are ours from now on. False if shutdown was asked for before that.
     fn restore(&mut self, own: &[Partition]) -> Result<bool, SessionError> {
         let started = Instant::now();
         let env = self.env;
@@ -115,7 +115,8 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Where the partitions go on, as soon as no former owner can change it any more. None if shutdown comes first.
+    /// The offsets that the partitions are read from, once no former owner can commit others. None if shutdown comes
+    /// first.
     fn stable_positions(
         &self,
         partitions: &TopicPartitionList,
@@ -131,7 +132,7 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Commits what was made of the partitions, and lets go of them.
+    /// Commits what was processed, and gives the partitions back: step 1.
     pub(super) fn revoked(&mut self) -> Result<(), SessionError> {
         if self.group.assignment_lost() {
             return Err(SessionError::AssignmentLost);
@@ -146,7 +147,7 @@ impl Session<'_> {
         self.group.unassign().map_err(kafka_error("giving partitions back"))
     }
 
-    /// The tasks are another member's from now on, or those of our next session.
+    /// From now on the tasks belong to another member, or to our next session.
     pub(super) fn forget_tasks(&mut self) {
         for (number, task) in self.processor.tasks.iter_mut().enumerate() {
             if task.take().is_some() {

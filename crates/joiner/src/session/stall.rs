@@ -34,8 +34,8 @@ impl StallCheck {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Stalled`] if that lasts for `joiner.stall_timeout` while Kafka does say where the partition ends.
-    /// As long as it doesn't, a new session would learn no more.
+    /// [`SessionError::Stalled`] if that lasts for `joiner.stall_timeout` while Kafka does say where the partition
+    /// ends. As long as it doesn't, a new session would learn no more.
     pub(super) fn look(
         &mut self,
         partitions: &mut [AssignedPartition],
@@ -60,7 +60,8 @@ impl StallCheck {
             for assigned in partitions.iter_mut() {
                 let Some(&end) = log_ends.ends.get(&assigned.source) else { continue };
                 assigned.stall_timer.log_ends_at(end, log_ends.asked, now);
-                // At the end of a partition, only markers of transactions can lie between the next offset and the log's end.
+                // At the end of a partition, only markers of transactions can lie between the next offset and the
+                // log's end.
                 let lag = match assigned.stall_timer.due_since() {
                     Some(_) => end - assigned.next_offset,
                     None => 0,

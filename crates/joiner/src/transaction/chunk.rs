@@ -1,16 +1,16 @@
-//! Records on their way to the thread that writes them.
+//! The records that are handed over to the writer together.
 
 use kafka::transaction::Record;
 use models::Partition;
 use rdkafka::message::OwnedHeaders;
 
-/// Records in one buffer, to be handed over together and used again.
+/// Records in one buffer. The buffer is used again when they are written.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
-    /// Keys and values, one behind the other.
+    /// All keys and values, in the order of the records.
     bytes: Vec<u8>,
     records: Vec<Outline>,
-    /// The topics that were named since the chunk is in use. There are a handful.
+    /// The topics of all records since the chunk was made. There are a handful.
     topics: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ struct Outline {
     value: Option<usize>,
     timestamp_ms: Option<i64>,
     headers: Option<OwnedHeaders>,
-    /// To be written only if the record before it can't be.
+    /// To be written only if the record before it is too large.
     instead: bool,
 }
 
@@ -51,7 +51,7 @@ impl Chunk {
         self.records.push(Outline { topic, partition, key, value, timestamp_ms, headers, instead });
     }
 
-    /// Gives back the room for more than `bytes` of keys and values: a single large record would hold it for ever.
+    /// Frees memory for more than `bytes` of keys and values. Otherwise one large record would keep it for ever.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         self.bytes.shrink_to(bytes);
     }
@@ -65,8 +65,9 @@ impl Chunk {
         self.records.is_empty()
     }
 
-    /// Passes the records on in their order, up to the first that fails, and leaves the chunk empty. `with` is told
-    /// whether another record stands in for this one, and says whether it was taken; if not, that other one is passed on.
+    /// Passes the records in their order to `with`, up to the first error, and leaves the chunk empty. `with` gets a
+    /// record and whether there is another one in case it is too large. It returns whether it took the record; if not,
+    /// it gets that other one.
     pub(super) fn drain<E>(
         &mut self,
         mut with: impl FnMut(Record<'_>, bool) -> Result<bool, E>,

@@ -1,4 +1,4 @@
-//! How the producer is configured.
+//! The configuration of the producer.
 
 use rdkafka::ClientConfig;
 

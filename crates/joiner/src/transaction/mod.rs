@@ -1,7 +1,8 @@
-//! Transactions that begin by themselves with the first thing to write, and wait while Kafka is away (rule 9).
+//! Transactions, which begin by themselves with the first thing to write, and wait while Kafka is away (rule 9).
 //!
-//! They are written and committed on a thread of their own. While one is committed, the next one is already filled:
-//! nothing of it reaches Kafka before the commit is known to have succeeded, and if it has failed, all is dropped.
+//! A thread of its own writes and commits them (`writer.rs`). While it commits one, the loop already fills the next
+//! one. Nothing of the next one reaches Kafka before that commit has succeeded; if it fails, the next one is dropped
+//! too.
 
 mod chunk;
 mod config;
@@ -23,34 +24,34 @@ use chunk::Chunk;
 pub(crate) use config::producer_config;
 use writer::{TransactionWriter, WriterOrder, WriterReport};
 
-/// How many bytes are handed over at once.
+/// How many bytes are handed over to the writer at once.
 const CHUNK_BYTES: usize = 128 * 1024;
-/// How many chunks may wait for the writer before nothing more is read.
+/// How many chunks may wait for the writer before the loop stops reading.
 const MAX_WAITING: usize = 64;
-/// How many empty ones are kept.
+/// How many empty chunks are kept.
 const MAX_SPARE: usize = 16;
 
-/// A producer with at most one transaction that is filled, and one before it that is committed.
-pub(crate) struct Transactions {
-    /// None once the transactions are given up.
+/// At most one transaction that is being filled, and one before it that is being committed.
+pub(crate) struct TransactionPipeline {
+    /// None after [`give_up`](Self::give_up).
     orders: Option<Sender<WriterOrder>>,
     reports: Receiver<WriterReport>,
     thread: Option<JoinHandle<()>>,
     given_up: Arc<AtomicBool>,
-    /// What is handed over next, and empty ones.
+    /// What is handed over next, and empty chunks.
     chunk: Chunk,
     spare: Vec<Chunk>,
     /// Chunks handed over and not yet with librdkafka.
     waiting: usize,
-    /// Whether a commit was asked for and is not known to have succeeded.
+    /// Whether a commit was asked for and has not succeeded yet.
     committing: bool,
     open_since: Option<Instant>,
     rows: usize,
 }
 
-impl Transactions {
-    /// Takes over the producer's transactional id: whatever an earlier owner left open is aborted. The broker aborts a
-    /// transaction by itself that is open for longer than `time_limit` (`transaction.timeout.ms`).
+impl TransactionPipeline {
+    /// Takes over the producer's transactional id, which aborts what an earlier owner has left open. The broker aborts
+    /// a transaction by itself that is open for longer than `time_limit` (`transaction.timeout.ms`).
     pub(crate) fn new(
         producer: TransactionalProducer,
         time_limit: Duration,
@@ -105,12 +106,12 @@ impl Transactions {
         due && !self.committing
     }
 
-    /// Whether so much waits to be written that nothing more should be read.
+    /// Whether so much waits to be written that no more should be read.
     pub(crate) const fn is_full(&self, max_rows: usize) -> bool {
         self.waiting >= MAX_WAITING || self.committing && self.rows >= max_rows
     }
 
-    /// A row was read: its offset belongs into a transaction.
+    /// A record was processed. Its offset must be part of a transaction.
     pub(crate) fn count_row(&mut self) {
         self.open();
         self.rows += 1;
@@ -124,7 +125,7 @@ impl Transactions {
         }
     }
 
-    /// Writes a record. What becomes of it, [`look`](Self::look) tells.
+    /// Writes a record. [`look`](Self::look) returns the error if that fails.
     pub(crate) fn send(&mut self, record: Record<'_>) {
         self.open();
         self.chunk.push(record);
@@ -133,7 +134,7 @@ impl Transactions {
         }
     }
 
-    /// Writes a record, or `rest` if it is too large: that is found out only by librdkafka, when it is written.
+    /// Writes a record, or `rest` if librdkafka finds that the record is too large.
     pub(crate) fn send_or(&mut self, record: Record<'_>, rest: Record<'_>) {
         self.open();
         self.chunk.push(record);
@@ -143,7 +144,7 @@ impl Transactions {
         }
     }
 
-    /// Hands over what was written, if the writer has nothing to do, so that it is on its way while more is read.
+    /// Hands over what was written if the writer has nothing to do. So it is sent while more is read.
     pub(crate) fn hand_over_if_idle(&mut self) {
         if self.waiting == 0 && !self.committing {
             self.hand_over();
@@ -159,8 +160,8 @@ impl Transactions {
         }
     }
 
-    /// Asks for a commit of all that was written, and the offsets. There must be some, or Kafka does not look at
-    /// `group`. Whether it succeeds, [`look`](Self::look) tells.
+    /// Asks for a commit of all that was written, and of `offsets`. Without an offset, Kafka would not check `group`.
+    /// [`look`](Self::look) returns the outcome.
     pub(crate) fn commit(
         &mut self,
         offsets: TopicPartitionList,
@@ -174,12 +175,11 @@ impl Transactions {
         self.rows = 0;
     }
 
-    /// Looks at what has become of what was handed over: whether the commit that was asked for has succeeded since the
-    /// last call.
+    /// Takes the writer's reports. Returns whether the commit that was asked for has succeeded since the last call.
     ///
     /// # Errors
     ///
-    /// What failed. The transactions are then of no use any more.
+    /// What has failed. The transactions can't be used any more.
     pub(crate) fn look(&mut self) -> Result<bool, TransactionError> {
         let mut committed = false;
         loop {
@@ -191,7 +191,7 @@ impl Transactions {
         }
     }
 
-    /// As [`look`](Self::look), but waits until no commit is under way.
+    /// Like [`look`](Self::look), but waits until no commit is under way.
     pub(crate) fn settle(&mut self) -> Result<bool, TransactionError> {
         let mut committed = false;
         while self.committing {
@@ -219,7 +219,7 @@ impl Transactions {
         }
     }
 
-    /// Gives up what is open, as far as Kafka can be told, and what is not yet written.
+    /// Aborts the open transaction, if Kafka can be reached, and drops what is not yet written.
     pub(crate) fn give_up(&mut self) {
         self.given_up.store(true, Ordering::Relaxed);
         self.orders = None;
@@ -232,13 +232,13 @@ impl Transactions {
 
     fn order(&self, order: WriterOrder) {
         if let Some(orders) = &self.orders {
-            // A writer that has ended has said why, and that is looked at next.
+            // A writer that has ended has reported why, and the report is taken next.
             let _ = orders.send(order);
         }
     }
 }
 
-impl Drop for Transactions {
+impl Drop for TransactionPipeline {
     fn drop(&mut self) {
         self.give_up();
     }

@@ -13,33 +13,33 @@ use tracing::{debug, warn};
 
 use super::chunk::Chunk;
 
-/// What the writer is to do. A transaction begins with the first order behind the last commit.
+/// What the writer must do. A transaction begins with the first order after a commit.
 pub(super) enum WriterOrder {
     /// Write these records.
     Write(Chunk),
-    /// Commit what was written, and these offsets. There must be some, or Kafka does not look at `group`.
+    /// Commit what was written, and these offsets. Without an offset, Kafka would not check `group`.
     Commit { offsets: TopicPartitionList, group: Arc<ConsumerGroupMetadata> },
 }
 
-/// What the writer has to say.
+/// What the writer has done.
 pub(super) enum WriterReport {
-    /// The records are with librdkafka; the chunk is empty.
+    /// librdkafka has the records. The chunk is empty.
     Written(Chunk),
     /// A transaction is committed.
     Committed,
-    /// The open transaction has failed; the writer has given it up and ended.
+    /// The open transaction has failed. The writer has aborted it, and ended.
     Failed(TransactionError),
 }
 
 /// How often librdkafka is asked for its reports while nothing is written.
 const POLL: Duration = Duration::from_millis(50);
 
-/// How long a broker may need to end a transaction after it has said that it is committed: it writes the markers then
-/// (KIP-98). A next one that begins before is refused (`CONCURRENT_TRANSACTIONS`), and librdkafka asks again after 20 ms
-/// only (`rdkafka_txnmgr.c`).
+/// How long a broker may need to end a transaction after it has answered that it is committed: it then writes the
+/// markers (KIP-98). If the next transaction begins before that, the broker refuses it (`CONCURRENT_TRANSACTIONS`),
+/// and librdkafka waits for 20 ms before it tries again (`rdkafka_txnmgr.c`).
 const ENDING: Duration = Duration::from_millis(3);
 
-/// The transaction under way, and the one before.
+/// When the transaction under way has begun, and when the one before was committed.
 #[derive(Debug, Default)]
 struct TransactionTimes {
     since: Option<Instant>,
@@ -54,13 +54,13 @@ pub(super) struct TransactionWriter {
     /// When the broker aborts a transaction by itself (`transaction.timeout.ms`).
     pub(super) time_limit: Duration,
     pub(super) shutdown: Shutdown,
-    /// Nobody wants the open transaction any more.
+    /// Set when the open transaction must be aborted.
     pub(super) given_up: Arc<AtomicBool>,
 }
 
 impl TransactionWriter {
-    /// Obeys until an order fails, or nobody gives any more. What is open then is aborted, as far as Kafka can be
-    /// told: else readers of the outputs, and who gets our partitions, have to wait until it has timed out.
+    /// Obeys until an order fails, or there are no more orders. Then it aborts the open transaction, if Kafka can be
+    /// reached. Otherwise the readers of the outputs and the next owner of our partitions wait until it has timed out.
     pub(super) fn run(self) {
         let mut open = TransactionTimes::default();
         let failed = loop {
@@ -83,7 +83,8 @@ impl TransactionWriter {
         {
             warn!(%error, "a record of the transaction was not delivered");
         }
-        // librdkafka refuses to abort while a commit is undecided. Who takes the transactional id over decides it.
+        // librdkafka refuses to abort while the outcome of a commit is unknown. It is decided when the transactional
+        // id is taken over.
         let undecided = failed.as_ref().is_some_and(TransactionError::is_undecided_commit);
         if open.since.is_some()
             && !undecided
@@ -131,8 +132,8 @@ impl TransactionWriter {
         Ok(*open.since.insert(Instant::now()))
     }
 
-    /// Takes a step again and again while it can still succeed, but once only when shutting down. A transaction that
-    /// is about to be aborted by the broker is given up before.
+    /// Repeats a step while it can still succeed; during shutdown it is tried only once. The writer gives up before the
+    /// broker would abort the transaction by itself.
     fn persist(
         &self,
         since: Instant,

@@ -9,11 +9,11 @@
 //! | 4 + n | the length of the task's standing, and the standing as JSON |
 //! | the rest | trips |
 //!
-//! A trip consists of the length of its id (4), the id, the number of its entries (4), and the entries. If the highest bit
-//! of the number is set, the trip goes on: the first trip of the next record is the same one, with more of its entries. An
-//! entry starts with its kind (1): an open one has three rows, or a 0 in place of each that is missing; a closed one has
-//! its first and its last time. A row is a 1, its time, its length (4), and framed Avro. Times have 8 bytes; all numbers
-//! are big-endian, like those of Kafka.
+//! A trip consists of the length of its id (4), the id, the number of its entries (4), and the entries. If the highest
+//! bit of the number is set, the trip goes on: the first trip of the next record is the same one, with more of its
+//! entries. An entry starts with its kind (1): an open one has three rows, or a 0 in place of each that is missing; a
+//! closed one has its first and its last time. A row is a 1, its time, its length (4), and framed Avro. Times have 8
+//! bytes; all numbers are big-endian, like those of Kafka.
 //!
 //! Rows are written with our own schemas. A release that changes those must raise [`FORM`], and still read this one.
 
