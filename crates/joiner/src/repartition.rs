@@ -20,7 +20,8 @@ pub(crate) struct SentWatermark {
     /// The task.
     pub(crate) task: Partition,
     /// Its inputs' watermark.
-    pub(crate) mark: Watermark,
+    #[serde(rename = "mark")]
+    pub(crate) watermark: Watermark,
 }
 
 /// What a record of the repartition topic is.
@@ -44,7 +45,7 @@ pub(crate) fn forward<'r>(
     side: Side,
     record: &ConsumerRecord<'r>,
 ) -> Record<'r> {
-    let origin = place_of(record).to_string();
+    let origin = origin_of(record).to_string();
     let headers = headers::with(headers::copied(record.headers), ORIGIN, &origin);
     Record {
         topic: &repartition.name,
@@ -57,8 +58,8 @@ pub(crate) fn forward<'r>(
 }
 
 /// The value of a watermark record.
-pub(crate) fn watermarks_value(marks: &[SentWatermark]) -> Vec<u8> {
-    serde_json::to_vec(marks).expect("plain numbers can be written as JSON")
+pub(crate) fn watermarks_value(watermarks: &[SentWatermark]) -> Vec<u8> {
+    serde_json::to_vec(watermarks).expect("plain numbers can be written as JSON")
 }
 
 /// The record that takes `value`, which [`watermarks_value`] has made, to the task `home`.
@@ -87,8 +88,8 @@ pub(crate) fn read(record: &ConsumerRecord<'_>) -> RepartitionRecord {
 
 fn parse(record: &ConsumerRecord<'_>) -> Result<RepartitionRecord, String> {
     if headers::nth_last(record.headers, 0, WATERMARKS) == Some(FORM.as_bytes()) {
-        let marks = serde_json::from_slice(record.value.unwrap_or_default());
-        return marks
+        let watermarks = serde_json::from_slice(record.value.unwrap_or_default());
+        return watermarks
             .map(RepartitionRecord::Watermarks)
             .map_err(|error| format!("watermarks: {error}"));
     }
@@ -105,7 +106,7 @@ fn parse(record: &ConsumerRecord<'_>) -> Result<RepartitionRecord, String> {
 }
 
 /// Where a record lies.
-pub(crate) fn place_of(record: &ConsumerRecord<'_>) -> headers::Origin {
+pub(crate) fn origin_of(record: &ConsumerRecord<'_>) -> headers::Origin {
     headers::Origin {
         topic: record.topic.to_owned(),
         partition: record.partition,
@@ -113,9 +114,9 @@ pub(crate) fn place_of(record: &ConsumerRecord<'_>) -> headers::Origin {
     }
 }
 
-/// The same place in the join's words: it knows the topic by the side.
-pub(crate) fn join_origin(place: &headers::Origin) -> RowOrigin {
-    RowOrigin { partition: place.partition, offset: place.offset }
+/// The same origin in the join's words, which knows the topic by the side.
+pub(crate) fn row_origin(origin: &headers::Origin) -> RowOrigin {
+    RowOrigin { partition: origin.partition, offset: origin.offset }
 }
 
 #[cfg(test)]
@@ -158,22 +159,25 @@ mod tests {
         assert_eq!((record.key, record.value), (row.key, row.value));
         assert_eq!(
             read(&sent(&record, "repartition")),
-            RepartitionRecord::Row(Side::Driver, place_of(&row))
+            RepartitionRecord::Row(Side::Driver, origin_of(&row))
         );
     }
 
     #[test]
     fn watermarks_survive_their_record() {
-        let marks = vec![
+        let watermarks = vec![
             SentWatermark {
                 task: 0,
-                mark: Watermark { at: EventTime::from_millis(7), idle: false },
+                watermark: Watermark { at: EventTime::from_millis(7), idle: false },
             },
-            SentWatermark { task: 1, mark: Watermark { at: EventTime::MIN, idle: true } },
+            SentWatermark { task: 1, watermark: Watermark { at: EventTime::MIN, idle: true } },
         ];
-        let (topic, value) = (topic(), watermarks_value(&marks));
+        let (topic, value) = (topic(), watermarks_value(&watermarks));
+        // As other releases write and read it.
+        let text = r#"{"task":0,"mark":{"at":7,"idle":false}}"#;
+        assert!(String::from_utf8_lossy(&value).contains(text));
         let record = watermarks_record(&topic, 1, &value);
-        assert_eq!(read(&sent(&record, "repartition")), RepartitionRecord::Watermarks(marks));
+        assert_eq!(read(&sent(&record, "repartition")), RepartitionRecord::Watermarks(watermarks));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use avro_schemas::SchemaId;
 use join::{Decision, RowFate, Task, WallTime};
-use kafka::headers::Origin as Place;
+use kafka::headers::Origin;
 use kafka::partitioner::partition_for;
 use models::Side;
 
@@ -65,14 +65,14 @@ impl Processor<'_> {
         match source {
             SourcePartition::Input(side, _) => self.input(source, side, record, missing, now),
             SourcePartition::Repartition(_) => match repartition::read(record) {
-                RepartitionRecord::Row(side, place) => {
-                    self.forwarded(source, side, &place, record, missing, now)
+                RepartitionRecord::Row(side, origin) => {
+                    self.forwarded(source, side, &origin, record, missing, now)
                 }
                 RepartitionRecord::Watermarks(watermarks) => {
                     self.watermarks(source, &watermarks, now)
                 }
                 RepartitionRecord::Stray(fault) => {
-                    self.reject(None, record, &repartition::place_of(record), &fault);
+                    self.reject(None, record, &repartition::origin_of(record), &fault);
                     Processed::Done
                 }
             },
@@ -88,12 +88,12 @@ impl Processor<'_> {
         missing: Option<SchemaId>,
         now: WallTime,
     ) -> Processed {
-        let origin = join::RowOrigin { partition: record.partition, offset: record.offset };
-        let row = match rows::parse(side, origin, record, self.schemas, missing) {
+        let row_origin = join::RowOrigin { partition: record.partition, offset: record.offset };
+        let row = match rows::parse(side, row_origin, record, self.schemas, missing) {
             ParsedRow::Row(row) => row,
             ParsedRow::NeedsSchema(id) => return Processed::NeedsSchema(id),
             ParsedRow::Faulty(fault) => {
-                self.reject(Some(side), record, &repartition::place_of(record), &fault);
+                self.reject(Some(side), record, &repartition::origin_of(record), &fault);
                 return Processed::Done;
             }
         };
@@ -116,23 +116,23 @@ impl Processor<'_> {
         Processed::Done
     }
 
-    /// A row that another task, or this one, has forwarded to its home: this task. It was first read at `place`.
+    /// A row that another task, or this one, has forwarded to its home: this task. It was first read at `origin`.
     fn forwarded(
         &mut self,
         source: SourcePartition,
         side: Side,
-        place: &Place,
+        origin: &Origin,
         record: &ConsumerRecord<'_>,
         missing: Option<SchemaId>,
         now: WallTime,
     ) -> Processed {
-        let origin = repartition::join_origin(place);
-        let row = match rows::parse(side, origin, record, self.schemas, missing) {
+        let row_origin = repartition::row_origin(origin);
+        let row = match rows::parse(side, row_origin, record, self.schemas, missing) {
             ParsedRow::Row(row) => row,
             ParsedRow::NeedsSchema(id) => return Processed::NeedsSchema(id),
             ParsedRow::Faulty(fault) => {
                 self.counts.arrived += 1;
-                self.reject(Some(side), record, place, &fault);
+                self.reject(Some(side), record, origin, &fault);
                 return Processed::Done;
             }
         };
@@ -140,7 +140,7 @@ impl Processor<'_> {
         let task = own_task(&mut self.tasks, source.task(self.topology.tasks()));
         let fate = task.join.on_forwarded_row(row, now, &mut self.decisions);
         self.count(side, fate);
-        self.write_decisions(Some((side, record, Some(place))));
+        self.write_decisions(Some((side, record, Some(origin))));
         Processed::Done
     }
 
@@ -152,8 +152,8 @@ impl Processor<'_> {
         now: WallTime,
     ) -> Processed {
         let task = own_task(&mut self.tasks, source.task(self.topology.tasks()));
-        for &SentWatermark { task: of, mark } in watermarks {
-            task.join.on_watermark(of, mark, now, &mut self.decisions);
+        for &SentWatermark { task: of, watermark } in watermarks {
+            task.join.on_watermark(of, watermark, now, &mut self.decisions);
         }
         self.write_decisions(None);
         Processed::Done
@@ -219,8 +219,8 @@ impl Processor<'_> {
         let now = Instant::now();
         let mut watermarks = Vec::new();
         for task in self.tasks.iter_mut().flatten() {
-            if let Some(mark) = task.watermark_to_send(now) {
-                watermarks.push(SentWatermark { task: task.join.layout().task(), mark });
+            if let Some(watermark) = task.watermark_to_send(now) {
+                watermarks.push(SentWatermark { task: task.join.layout().task(), watermark });
             }
         }
         let value = repartition::watermarks_value(&watermarks);
@@ -248,9 +248,9 @@ impl Processor<'_> {
         }
     }
 
-    /// Writes what was decided. Only the row that was just processed can be rejected: `current`, with the place
+    /// Writes what was decided. Only the row that was just processed can be rejected: `current`, with the origin
     /// where it was first read if it was forwarded.
-    fn write_decisions(&mut self, current: Option<(Side, &ConsumerRecord<'_>, Option<&Place>)>) {
+    fn write_decisions(&mut self, current: Option<(Side, &ConsumerRecord<'_>, Option<&Origin>)>) {
         if self.decisions.is_empty() {
             return;
         }
@@ -267,11 +267,11 @@ impl Processor<'_> {
                     self.outputs.unmatched(unmatched, |record| self.transactions.send(record));
                 }
                 Decision::Rejected(rejected) => {
-                    let (side, record, place) = current.expect("only a row that came is rejected");
+                    let (side, record, origin) = current.expect("only a row that came is rejected");
                     let fault = RowFault::from(rejected.reason);
-                    let here = || repartition::place_of(record);
-                    let place = place.cloned().unwrap_or_else(here);
-                    self.reject(Some(side), record, &place, &fault);
+                    let here = || repartition::origin_of(record);
+                    let origin = origin.cloned().unwrap_or_else(here);
+                    self.reject(Some(side), record, &origin, &fault);
                 }
             }
         }
@@ -282,14 +282,14 @@ impl Processor<'_> {
         &mut self,
         side: Option<Side>,
         record: &ConsumerRecord<'_>,
-        place: &Place,
+        origin: &Origin,
         fault: &RowFault,
     ) {
         self.counts.reject(side, fault.reason);
         let (rejects, connector) = (&self.topology.rejects, self.connector);
         let times = self.reject_times;
         let reject =
-            |record| times.allowed(rejects::record(rejects, connector, record, place, fault));
+            |record| times.allowed(rejects::record(rejects, connector, record, origin, fault));
         let without_content = rejects::without_content(record);
         self.transactions.send_or(reject(record), reject(&without_content));
     }

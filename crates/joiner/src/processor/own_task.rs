@@ -33,25 +33,27 @@ impl OwnTask {
     /// Whether the other tasks must be told this one's watermark now. A watermark that has moved by `step_ms` is due
     /// at once, and one that has moved by less when [`WATERMARK_INTERVAL`] is over.
     pub(super) fn watermark_is_due(&self, step_ms: i64) -> bool {
-        let mark = self.join.inputs_watermark();
+        let watermark = self.join.inputs_watermark();
         match self.sent {
-            None => is_known(mark),
-            Some((sent, _)) if sent == mark => false,
-            Some((sent, _)) if sent.idle != mark.idle => true,
+            None => is_known(watermark),
+            Some((sent, _)) if sent == watermark => false,
+            Some((sent, _)) if sent.idle != watermark.idle => true,
             Some((sent, when)) => {
-                mark.at.millis_since(sent.at) >= step_ms || when.elapsed() >= WATERMARK_INTERVAL
+                watermark.at.millis_since(sent.at) >= step_ms
+                    || when.elapsed() >= WATERMARK_INTERVAL
             }
         }
     }
 
     /// The watermark to send now, if it is known.
     pub(super) fn watermark_to_send(&mut self, now: Instant) -> Option<Watermark> {
-        let mark = Some(self.join.inputs_watermark()).filter(|mark| is_known(*mark))?;
-        self.sent = Some((mark, now));
-        Some(mark)
+        let watermark =
+            Some(self.join.inputs_watermark()).filter(|watermark| is_known(*watermark))?;
+        self.sent = Some((watermark, now));
+        Some(watermark)
     }
 }
 
-fn is_known(mark: Watermark) -> bool {
-    mark.idle || mark.at > EventTime::MIN
+fn is_known(watermark: Watermark) -> bool {
+    watermark.idle || watermark.at > EventTime::MIN
 }

@@ -16,9 +16,9 @@ pub(crate) enum FormatError {
     /// It ends too early.
     #[error("the record is truncated")]
     Truncated,
-    /// The standing is not valid JSON of one.
+    /// The task's state is not the JSON that it must be.
     #[error("the task's standing: {0}")]
-    Standing(#[from] serde_json::Error),
+    TaskState(#[from] serde_json::Error),
     /// A trip_id is not UTF-8.
     #[error("a trip_id: {0}")]
     Text(#[from] std::str::Utf8Error),

@@ -8,11 +8,11 @@ use crate::avro_payload::AvroPayload;
 
 /// Makes records of a state, or of what changed in it.
 ///
-/// Each record starts with the task's standing, so that must be known before the first trip.
+/// Each record starts with the state of the whole task, so that must be known before the first trip.
 #[derive(Debug, Default)]
 pub(in crate::changelog) struct RecordWriter {
     max_bytes: usize,
-    /// How each record starts: the form and the standing.
+    /// How each record starts: the form and the task's state.
     front: Vec<u8>,
     record: Vec<u8>,
 }
@@ -25,10 +25,10 @@ impl RecordWriter {
 
     /// Begins the first record. With `resets`, the record says that all older records are void.
     pub(in crate::changelog) fn begin(&mut self, task_state: &TaskState, resets: bool) {
-        let standing = serde_json::to_vec(task_state).expect("plain values are JSON");
+        let task_state = serde_json::to_vec(task_state).expect("plain values are JSON");
         self.front.clear();
         self.front.extend_from_slice(&[FORM, u8::from(false)]);
-        put_bytes(&mut self.front, &standing);
+        put_bytes(&mut self.front, &task_state);
         self.record.clear();
         self.record.extend_from_slice(&self.front);
         self.record[RESETS] = u8::from(resets);

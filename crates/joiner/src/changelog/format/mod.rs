@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 1 | the form, [`FORM`] |
 //! | 1 | 1 if all older records are void (a snapshot begins here), else 0 |
-//! | 4 + n | the length of the task's standing, and the standing as JSON |
+//! | 4 + n | the length of the task's state without its trips ([`join::TaskState`]), and that state as JSON |
 //! | the rest | trips |
 //!
 //! A trip consists of the length of its id (4), the id, the number of its entries (4), and the entries. If the highest
