@@ -6,15 +6,15 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the loop: poll, process, commit, rest | `session/mod.rs` |
+//! | the loop: poll, process, commit after `joiner.commit_interval`, rest | `session/mod.rs` |
 //! | the rebalance protocol | `session/rebalance.rs`, with the consumer in `group/` |
 //! | which partition is read next, and how many records of it | `session/order.rs`, `session/turn.rs` |
 //! | a partition that delivers nothing | `session/stall.rs` |
 //! | a record becomes a row, or has a fault | `rows.rs`, with the schemas in `schemas.rs` |
 //! | the join is asked, and its decisions are written | `processor/` |
 //! | the records of the outputs | `outputs.rs`, `rejects/`, `repartition.rs` |
-//! | why a row is rejected | `rejects/reason.rs`; "late" and what else the join decides: [`join::RejectReason`] |
-//! | what a commit contains, and when it is due | `session/commit.rs`, `transaction/` |
+//! | why a row is rejected | `rejects/reason.rs`; the join decides "late" and others, see [`join::RejectReason`] |
+//! | what a commit contains, and how it is written | `session/commit.rs`, `transaction/` |
 //! | the state is written and restored | `changelog/` |
 //! | records of internal topics are deleted | `purge.rs` |
 //! | settings, topics | `config.rs`, `topology.rs` |

@@ -5,7 +5,7 @@ mod own_task;
 use std::time::Instant;
 
 use avro_schemas::SchemaId;
-use join::{Decision, RowFate, Task, WallTime};
+use join::{Decision, RowFate, RowOrigin, Task, WallTime};
 use kafka::headers::Origin;
 use kafka::partitioner::partition_for;
 use models::Side;
@@ -72,7 +72,7 @@ impl Processor<'_> {
                     self.watermarks(source, &watermarks, now)
                 }
                 RepartitionRecord::Stray(fault) => {
-                    self.reject(None, record, &repartition::origin_of(record), &fault);
+                    self.reject(None, record, None, &fault);
                     Processed::Done
                 }
             },
@@ -88,12 +88,12 @@ impl Processor<'_> {
         missing: Option<SchemaId>,
         now: WallTime,
     ) -> Processed {
-        let row_origin = join::RowOrigin { partition: record.partition, offset: record.offset };
+        let row_origin = RowOrigin { partition: record.partition, offset: record.offset };
         let row = match rows::parse(side, row_origin, record, self.schemas, missing) {
             ParsedRow::Row(row) => row,
             ParsedRow::NeedsSchema(id) => return Processed::NeedsSchema(id),
             ParsedRow::Faulty(fault) => {
-                self.reject(Some(side), record, &repartition::origin_of(record), &fault);
+                self.reject(Some(side), record, None, &fault);
                 return Processed::Done;
             }
         };
@@ -132,7 +132,7 @@ impl Processor<'_> {
             ParsedRow::NeedsSchema(id) => return Processed::NeedsSchema(id),
             ParsedRow::Faulty(fault) => {
                 self.counts.arrived += 1;
-                self.reject(Some(side), record, origin, &fault);
+                self.reject(Some(side), record, Some(origin), &fault);
                 return Processed::Done;
             }
         };
@@ -269,22 +269,28 @@ impl Processor<'_> {
                 Decision::Rejected(rejected) => {
                     let (side, record, origin) = current.expect("only a row that came is rejected");
                     let fault = RowFault::from(rejected.reason);
-                    let here = || repartition::origin_of(record);
-                    let origin = origin.cloned().unwrap_or_else(here);
-                    self.reject(Some(side), record, &origin, &fault);
+                    self.reject(Some(side), record, origin, &fault);
                 }
             }
         }
         self.decisions = decisions;
     }
 
+    /// Writes a reject. `origin` is where the row was first read, if it was forwarded.
     fn reject(
         &mut self,
         side: Option<Side>,
         record: &ConsumerRecord<'_>,
-        origin: &Origin,
+        origin: Option<&Origin>,
         fault: &RowFault,
     ) {
+        let here;
+        let origin = if let Some(origin) = origin {
+            origin
+        } else {
+            here = repartition::origin_of(record);
+            &here
+        };
         self.counts.reject(side, fault.reason);
         let (rejects, connector) = (&self.topology.rejects, self.connector);
         let times = self.reject_times;

@@ -8,8 +8,9 @@
 //!    (`unassign`). Only then can the group assign them to another member.
 //! 2. *Assigned*: [`Session::assigned`] takes our membership in the new generation of the group. From now on
 //!    Kafka refuses a commit of a former owner, because that one names an older generation.
-//! 3. It waits until no transaction that names offsets of these partitions is under way
-//!    ([`GroupMember::positions`](crate::group::GroupMember::positions)). Now all that a former owner could commit is committed.
+//! 3. It waits until no transaction that contains offsets of these partitions is under way
+//!    ([`GroupMember::positions`](crate::group::GroupMember::positions)). Now a former owner has committed all that it
+//!    could.
 //! 4. It restores the tasks from the changelog, up to its end. So the state fits the offsets.
 //! 5. It takes the partitions (`assign`) at these offsets, and the loop reads on.
 //!
