@@ -62,8 +62,8 @@ kafka-down: ## stop what kafka-up started; the data stays
 	@deploy/kafka-down
 
 .PHONY: kafka-status
-kafka-status: ## what is running
-	@deploy/kafka-jvm status
+kafka-status: ## what of it is running, and where: in Docker or on Java
+	@deploy/kafka-status
 
 .PHONY: kafka-clean
 kafka-clean: ## stop it and delete the data
