@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use join::{Task, WallTime};
+use kafka::read_to_end::Progress;
 use models::{EventTime, Partition, Side};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -13,7 +14,6 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::avro_payload::AvroPayload;
-use crate::changelog::RestoreProgress;
 use crate::fate_counts::{FateCounts, UNMATCHED};
 use crate::rejects::Reason;
 
@@ -201,7 +201,7 @@ impl JoinerMetrics {
     }
 
     /// A restore has come so far.
-    pub(crate) fn restoring(&self, RestoreProgress { read, all }: RestoreProgress) {
+    pub(crate) fn restoring(&self, Progress { read, all }: Progress) {
         self.restored.set(if all > 0 { read as f64 / all as f64 } else { 1.0 });
     }
 

@@ -7,6 +7,7 @@ pub mod log_ends;
 pub mod partitioner;
 pub mod probe;
 mod properties;
+pub mod read_to_end;
 pub mod timestamps;
 mod topic_error;
 pub mod topics;

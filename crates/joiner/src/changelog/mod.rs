@@ -11,7 +11,7 @@ use crate::avro_payload::AvroPayload;
 use crate::transaction::TransactionPipeline;
 
 use format::RecordWriter;
-pub(crate) use restore::{RestoreFailure, RestoreProgress, Restored, Restorer};
+pub(crate) use restore::{RestoreFailure, Restored, Restorer};
 
 /// How large a record may become: half of what Kafka takes by default (`max.message.bytes`).
 const MAX_RECORD_BYTES: usize = 512 * 1024;

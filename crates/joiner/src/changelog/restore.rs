@@ -1,17 +1,15 @@
 //! Restores the state from the changelog.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use join::{JoinConfig, RestoreError, SetupError, Task, TaskLayout};
-use kafka::{KafkaConfig, LogContext, log_ends};
+use kafka::KafkaConfig;
+use kafka::read_to_end::{Progress, ReadError, TopicReader, Watch};
 use models::Partition;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::Message;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset, TopicPartitionList};
 use service::Shutdown;
 use tracing::debug;
 
@@ -86,7 +84,6 @@ impl RestoreFailure {
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 const STALLED: Duration = Duration::from_secs(60);
-const TELL: Duration = Duration::from_secs(1);
 
 /// Reads the changelog partitions of tasks from their start to their end.
 pub(crate) struct Restorer<'a> {
@@ -96,22 +93,7 @@ pub(crate) struct Restorer<'a> {
     pub(crate) inputs: [Partition; 3],
     pub(crate) shutdown: &'a Shutdown,
     /// Called each second with the progress.
-    pub(crate) tell: &'a dyn Fn(RestoreProgress),
-}
-
-/// How far a restore is, in offsets of the changelog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RestoreProgress {
-    pub(crate) read: i64,
-    pub(crate) all: i64,
-}
-
-impl fmt::Display for RestoreProgress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { read, all } = self;
-        let percent = (read * 100).checked_div(*all).unwrap_or(100);
-        write!(f, "restoring the state: {percent} % of {all} changelog offsets")
-    }
+    pub(crate) tell: &'a dyn Fn(Progress),
 }
 
 impl Restorer<'_> {
@@ -125,9 +107,9 @@ impl Restorer<'_> {
             tasks.insert(partition, Restored { task: self.empty(partition)?, bytes: 0 });
         }
         if !partitions.is_empty() {
-            let committed = self.consumer("read_committed")?;
-            self.wait_until_stable(&committed, partitions)?;
-            self.read(&committed, &mut tasks)?;
+            let mut reader = self.reader()?;
+            self.wait_until_stable(&mut reader, partitions)?;
+            self.read(&mut reader, partitions, &mut tasks)?;
         }
         Ok(tasks.into_values().collect())
     }
@@ -137,126 +119,63 @@ impl Restorer<'_> {
         Ok(Task::new(self.rules, layout)?)
     }
 
-    fn consumer(&self, isolation: &str) -> Result<BaseConsumer<LogContext>, RestoreFailure> {
+    fn reader(&self) -> Result<TopicReader, RestoreFailure> {
         let mut client = self.kafka.client().expect("validated with the configuration");
-        // A group is needed to assign partitions, though it is never joined.
         client.set("group.id", "tripstream-joiner-restore");
-        client.set("enable.auto.commit", "false");
-        client.set("enable.auto.offset.store", "false");
-        client.set("enable.partition.eof", "true");
-        client.set("isolation.level", isolation);
-        // Its former owner may just be deleting what is before a snapshot: then that is where to go on. The default
-        // would be to go on at the end, with an empty state.
-        client.set("auto.offset.reset", "earliest");
-        client.set("fetch.queue.backoff.ms", "5");
-        // How long the broker waits for more at the end of a partition before it says that this is the end.
-        client.set("fetch.wait.max.ms", "10");
-        let consumer: BaseConsumer<LogContext> = client
-            .create_with_context(LogContext::default())
-            .map_err(|source| self.failed(source))?;
-        // Asked for once it is wanted, a partition's leader is known a second later only.
-        let metadata = consumer.fetch_metadata(Some(&self.changelog.name), REQUEST_TIMEOUT);
-        metadata.map_err(|source| self.failed(source))?;
-        Ok(consumer)
+        let reader = TopicReader::new(client, &self.changelog.name, REQUEST_TIMEOUT);
+        reader.map_err(|source| self.failed(source))
     }
 
     /// Waits until no transaction is under way in the partitions: one of a former owner of the task may still be
     /// committed, and would be missing from what is read now.
     fn wait_until_stable(
         &self,
-        committed: &BaseConsumer<LogContext>,
+        reader: &mut TopicReader,
         partitions: &[Partition],
     ) -> Result<(), RestoreFailure> {
-        let topic = &self.changelog.name;
-        let uncommitted = self.consumer("read_uncommitted")?;
-        for &partition in partitions {
-            let end = |consumer: &BaseConsumer<LogContext>| {
-                let end = log_ends::ends(consumer, [(topic.as_str(), partition)], REQUEST_TIMEOUT);
-                end.map(|ends| ends[0]).map_err(|source| self.failed(source))
-            };
-            let high = end(&uncommitted)?;
-            while end(committed)? < high {
-                debug!(partition, "a transaction is under way in the changelog");
-                if self.shutdown.requested() {
-                    return Err(RestoreFailure::Stopped);
-                }
-                std::thread::sleep(POLL);
+        let written = reader.written_ends(partitions).map_err(|source| self.failed(source))?;
+        loop {
+            let committed = reader.ends(partitions).map_err(|source| self.failed(source))?;
+            if committed.iter().zip(&written).all(|(committed, written)| committed >= written) {
+                return Ok(());
             }
+            debug!("a transaction is under way in the changelog");
+            if self.shutdown.requested() {
+                return Err(RestoreFailure::Stopped);
+            }
+            std::thread::sleep(POLL);
         }
-        Ok(())
     }
 
     fn read(
         &self,
-        consumer: &BaseConsumer<LogContext>,
+        reader: &mut TopicReader,
+        partitions: &[Partition],
         tasks: &mut BTreeMap<Partition, Restored>,
     ) -> Result<(), RestoreFailure> {
-        let topic = &self.changelog.name;
-        let extent = self.extent(consumer, tasks)?;
-        let mut assignment = TopicPartitionList::new();
-        for &partition in tasks.keys() {
-            assignment
-                .add_partition_offset(topic, partition, Offset::Beginning)
-                .expect("the beginning is an offset");
-        }
-        consumer.assign(&assignment).map_err(|source| self.failed(source))?;
-        let mut readers: BTreeMap<Partition, (RecordReader, i64)> = BTreeMap::new();
-        let mut unread: Vec<Partition> = tasks.keys().copied().collect();
-        let mut last = Instant::now();
-        let mut told = last;
-        while !unread.is_empty() {
-            match consumer.poll(POLL) {
-                Some(Ok(message)) => {
-                    let partition = message.partition();
-                    let restored = tasks.get_mut(&partition).expect("only these are assigned");
-                    let (reader, at) = readers.entry(partition).or_default();
-                    *at = message.offset();
-                    self.apply(restored, reader, &message)?;
-                    last = Instant::now();
-                }
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    let (reader, at) = readers.remove(&partition).unwrap_or_default();
-                    reader.finish().map_err(|source| self.unreadable(partition, at, source))?;
-                    unread.retain(|&unread| unread != partition);
-                    last = Instant::now();
-                }
-                Some(Err(error)) => debug!(%error, "reading the changelog"),
-                None => {}
+        let ranges = reader.extent(partitions).map_err(|source| self.failed(source))?;
+        let stop = || self.shutdown.requested();
+        let watch = Watch { patience: STALLED, stop: &stop, progress: self.tell };
+        let mut decoders: BTreeMap<Partition, (RecordReader, i64)> = BTreeMap::new();
+        let read = reader.read(&ranges, &watch, |record| {
+            let partition = record.partition();
+            let restored = tasks.get_mut(&partition).expect("only these are assigned");
+            let (decoder, at) = decoders.entry(partition).or_default();
+            *at = record.offset();
+            self.apply(restored, decoder, record)
+        });
+        read.map_err(|error| match error {
+            ReadError::Kafka(source) => self.failed(source),
+            ReadError::Stalled { .. } => {
+                RestoreFailure::Stalled { topic: self.changelog.name.clone(), after: STALLED }
             }
-            if told.elapsed() >= TELL {
-                told = Instant::now();
-                let read = extent.iter().map(|(partition, offsets)| match readers.get(partition) {
-                    Some((_, at)) => at - offsets.start,
-                    None if unread.contains(partition) => 0,
-                    None => offsets.end - offsets.start,
-                });
-                let all = extent.values().map(|offsets| offsets.end - offsets.start);
-                (self.tell)(RestoreProgress { read: read.sum(), all: all.sum() });
-            }
-            if self.shutdown.requested() {
-                return Err(RestoreFailure::Stopped);
-            }
-            if last.elapsed() > STALLED {
-                return Err(RestoreFailure::Stalled { topic: topic.clone(), after: STALLED });
-            }
+            ReadError::Stopped => RestoreFailure::Stopped,
+            ReadError::Record(failure) => failure,
+        })?;
+        for (partition, (decoder, at)) in decoders {
+            decoder.finish().map_err(|source| self.unreadable(partition, at, source))?;
         }
         Ok(())
-    }
-
-    /// The offsets of the changelog by task.
-    fn extent(
-        &self,
-        consumer: &BaseConsumer<LogContext>,
-        tasks: &BTreeMap<Partition, Restored>,
-    ) -> Result<BTreeMap<Partition, Range<i64>>, RestoreFailure> {
-        let partitions = || tasks.keys().map(|&task| (self.changelog.name.as_str(), task));
-        let ask = || {
-            let starts = log_ends::starts(consumer, partitions(), REQUEST_TIMEOUT)?;
-            let ends = log_ends::ends(consumer, partitions(), REQUEST_TIMEOUT)?;
-            Ok(starts.into_iter().zip(ends).map(|(start, end)| start..end))
-        };
-        let ranges = ask().map_err(|source| self.failed(source))?;
-        Ok(tasks.keys().copied().zip(ranges).collect())
     }
 
     fn apply(
@@ -286,17 +205,5 @@ impl Restorer<'_> {
 
     fn failed(&self, source: KafkaError) -> RestoreFailure {
         RestoreFailure::Kafka { topic: self.changelog.name.clone(), source }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_is_told_in_percent() {
-        let told = |read, all| RestoreProgress { read, all }.to_string();
-        assert_eq!(told(40, 160), "restoring the state: 25 % of 160 changelog offsets");
-        assert_eq!(told(0, 0), "restoring the state: 100 % of 0 changelog offsets");
     }
 }

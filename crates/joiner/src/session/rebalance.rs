@@ -20,13 +20,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kafka::read_to_end::Progress;
 use models::Partition;
 use rdkafka::TopicPartitionList;
 use tracing::{error, info};
 
 use super::error::{SessionError, kafka_error};
 use super::{Session, stall, wall_time};
-use crate::changelog::{RestoreFailure, RestoreProgress, Restorer};
+use crate::changelog::{RestoreFailure, Restorer};
 use crate::processor::OwnTask;
 use crate::source_partition::SourcePartition;
 
@@ -89,10 +90,12 @@ impl Session<'_> {
     fn restore(&mut self, own: &[Partition]) -> Result<bool, SessionError> {
         let started = Instant::now();
         let env = self.env;
-        let tell = |progress: RestoreProgress| {
-            info!("{progress}");
+        let tell = |progress: Progress| {
+            let (percent, all) = (progress.percent(), progress.all);
+            let text = format!("restoring the state: {percent} % of {all} changelog offsets");
+            info!("{text}");
             env.metrics.restoring(progress);
-            env.not_ready(&progress.to_string());
+            env.not_ready(&text);
         };
         let restorer = Restorer {
             kafka: &env.config.kafka,
