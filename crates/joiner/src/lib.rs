@@ -26,10 +26,10 @@ use std::time::Duration;
 
 use avro_schemas::{RegistryClient, RegistryError, SchemaCache};
 use kafka::probe::{Probe, ProbeError};
-use service::Context;
+use service::{Context, Dependency};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::info;
 
 mod avro_payload;
 mod changelog;
@@ -99,16 +99,20 @@ pub async fn run(config: JoinerConfig, ctx: Context) -> Result<Summary, JoinerEr
     let mut background = JoinSet::new();
     let kafka_reachable = Arc::new(AtomicBool::new(true));
     let probe = Probe::new(&config.kafka)?;
-    background.spawn(watch::kafka(probe, Arc::clone(&kafka_reachable), ctx.clone()));
+    let kafka = Dependency::new("kafka", &ctx.health);
+    background.spawn(watch::kafka(kafka.clone(), probe, Arc::clone(&kafka_reachable)));
     let client = RegistryClient::new(&config.registry)?;
-    background.spawn(watch::registry(client.clone(), ctx.clone()));
+    let registry = Dependency::new("registry", &ctx.health);
+    background.spawn(watch::registry(registry.clone(), client.clone()));
 
-    let Some(topology) = topology::establish(&config, &ctx).await? else {
+    let Some(topology) = topology::establish(&config, &kafka, &ctx.shutdown).await? else {
         return Ok(Summary::default());
     };
     let cache = Arc::new(SchemaCache::new(client));
-    let Some(output_schemas) = register(&cache, &config, &ctx).await? else {
-        return Ok(Summary::default());
+    let register = || OutputSchemas::register(&cache, &config.topics);
+    let output_schemas = tokio::select! {
+        registered = registry.reached(register, RegistryError::is_outage) => registered?,
+        () = ctx.shutdown.wait() => return Ok(Summary::default()),
     };
     let purger = Purger::default();
     background.spawn(purger.clone().run(config.kafka.clone(), topology.clone()));
@@ -155,31 +159,6 @@ async fn on_own_thread(env: Arc<Environment>) -> Result<(), JoinerError> {
 
 /// How often Kafka is asked at least where the consumed partitions end.
 const LONGEST_LOG_ENDS_INTERVAL: Duration = Duration::from_secs(2);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Registers the schemas of the outputs, however long the registry stays away. `None` if shutdown comes first.
-async fn register(
-    cache: &SchemaCache,
-    config: &JoinerConfig,
-    ctx: &Context,
-) -> Result<Option<OutputSchemas>, RegistryError> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match OutputSchemas::register(cache, &config.topics).await {
-            Ok(output_schemas) => return Ok(Some(output_schemas)),
-            Err(error) if error.is_outage() => {
-                warn!(%error, "the registry does not take our schemas; asking again");
-                ctx.health.set("registry", Err(error.to_string()));
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-            () = ctx.shutdown.wait() => return Ok(None),
-        }
-    }
-}
 
 /// The id of a joiner with a name, or a random one.
 fn transactional_id(section: &JoinerSection) -> String {

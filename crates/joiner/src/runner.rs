@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use service::with_causes;
+use service::{Pauses, with_causes};
 use tracing::{error, info, warn};
 
 use crate::JoinerError;
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A failure that a new session can't mend.
 pub(crate) fn run(env: &Environment) -> Result<(), JoinerError> {
     let shutdown = &env.ctx.shutdown;
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     while !shutdown.requested() {
         env.not_ready("connecting to Kafka");
         let mut commits = 0;
@@ -40,11 +40,11 @@ pub(crate) fn run(env: &Environment) -> Result<(), JoinerError> {
             return Ok(());
         }
         if commits > 0 {
-            pause = FIRST_PAUSE;
+            pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         }
+        let pause = pauses.next().expect("they have no end");
         explain(&failure, pause);
         wait(env, pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Ok(())
 }

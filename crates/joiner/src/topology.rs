@@ -1,13 +1,11 @@
 //! The joiner's topics and their partition counts, found out once before the first row is read.
 
-use std::time::Duration;
-
 use kafka::KafkaConfig;
 use kafka::timestamps::ANY_TIME;
 use kafka::topics::{TopicError, Wanted, ensure};
 use models::topics::Topic;
 use models::{Partition, Side};
-use service::{Context, with_causes};
+use service::{Dependency, Shutdown};
 use tracing::{info, warn};
 
 use crate::config::JoinerConfig;
@@ -163,31 +161,21 @@ async fn internal(
     Ok(Stream { name: topic.name, partitions: counts[name] })
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Finds or creates all topics. Waits while Kafka can't be reached. `None` if shutdown comes first.
+/// Finds or creates all topics. Waits while `kafka` can't be reached. `None` if shutdown comes first.
 pub(crate) async fn establish(
     config: &JoinerConfig,
-    ctx: &Context,
+    kafka: &Dependency,
+    shutdown: &Shutdown,
 ) -> Result<Option<Topology>, TopologyError> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match Topology::create(config).await {
-            Ok(topology) => {
-                report(&topology);
-                return Ok(Some(topology));
-            }
-            Err(TopologyError::Topic(error)) if error.is_retriable() => {
-                warn!(error = %with_causes(&error), "Kafka does not give us our topics; asking again");
-                ctx.health.set("kafka", Err(with_causes(&error)));
-            }
-            Err(error) => return Err(error),
+    let is_outage =
+        |error: &_| matches!(error, TopologyError::Topic(error) if error.is_retriable());
+    tokio::select! {
+        topology = kafka.reached(|| Topology::create(config), is_outage) => {
+            let topology = topology?;
+            report(&topology);
+            Ok(Some(topology))
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-            () = ctx.shutdown.wait() => return Ok(None),
-        }
+        () = shutdown.wait() => Ok(None),
     }
 }
 

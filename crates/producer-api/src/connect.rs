@@ -1,14 +1,16 @@
 //! From nothing to a publisher, however long Kafka and the registry take; and then keeping an eye on both.
 
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use avro_schemas::{RecordType, RegistryClient};
+use avro_schemas::{RecordType, RegistryClient, RegistryError, SchemaId};
 use kafka::probe::Probe;
-use kafka::topics::{self, PartitionCounts, Wanted};
+use kafka::topics::{self, PartitionCounts, TopicError, Wanted};
 use models::Side;
 use models::topics::Topic;
-use service::{Context, Health, with_causes};
-use tracing::{info, warn};
+use service::{Context, Dependency, Health, with_causes};
+use tracing::info;
 
 use crate::atomic::{Atomic, Ledger, TransactionMetrics, Transactor};
 use crate::config::ProducerApiConfig;
@@ -23,9 +25,6 @@ const KAFKA: &str = "kafka";
 const REGISTRY: &str = "registry";
 /// Passes once the endpoints can produce, which is a moment after both others do.
 const PRODUCER: &str = "producer";
-/// Pause before another attempt to connect; doubles up to [`LONGEST_PAUSE`].
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is asked whether the producer has failed for good before it has its id.
 const FATAL_PERIOD: Duration = Duration::from_secs(1);
 /// How often both are asked whether they are there.
@@ -116,23 +115,20 @@ async fn ledger(
     let bounds =
         Bounds { window: producer.idempotency_window, keys: producer.idempotency_keys as usize };
     let keys = Keys::new(bounds);
-    let mut reader = Reader::new(&config.kafka, &topic)?;
-    let mut pause = Pause::default();
-    loop {
-        let known = keys.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let outcome = reader.catch_up(|key, entry| known.apply(key, entry));
-            (reader, outcome)
-        });
-        let outcome;
-        (reader, outcome) = read.await.expect("reading the topic of keys doesn't panic");
-        match outcome {
-            Ok(()) => break,
-            Err(error) => tell(health, KAFKA, Err(with_causes(&error)), pause.is_first()),
-        }
-        pause.wait().await;
-    }
-    tell(health, KAFKA, Ok(()), false);
+    let reader = Arc::new(Mutex::new(Reader::new(&config.kafka, &topic)?));
+    let read = || {
+        let (keys, reader) = (keys.clone(), Arc::clone(&reader));
+        let read = move || {
+            let mut reader = reader.lock().expect("reading the topic of keys doesn't panic");
+            reader.catch_up(|key, entry| keys.apply(key, entry))
+        };
+        let read = tokio::task::spawn_blocking(read);
+        async { read.await.expect("reading the topic of keys doesn't panic") }
+    };
+    let read = Dependency::new(KAFKA, health).reached(read, |_| true).await;
+    read.expect("every failure is waited out");
+    let reader = Arc::into_inner(reader).expect("no attempt is under way any more");
+    let reader = reader.into_inner().expect("reading the topic of keys doesn't panic");
     info!(topic, keys = keys.len(), "idempotency keys read");
     Ok(Ledger { keys, topic, reader })
 }
@@ -151,90 +147,42 @@ async fn topics_ready(
     wanted: &[Wanted<'_>],
     health: &Health,
 ) -> Result<PartitionCounts, Error> {
-    let mut pause = Pause::default();
-    loop {
-        match topics::ensure(&config.kafka, wanted).await {
-            Ok(counts) => {
-                tell(health, KAFKA, Ok(()), true);
-                return Ok(counts);
-            }
-            Err(error) if error.is_retriable() => {
-                tell(health, KAFKA, Err(with_causes(&error)), pause.is_first());
-            }
-            Err(error) => return Err(Error::Topics(error)),
-        }
-        pause.wait().await;
-    }
+    let kafka = Dependency::new(KAFKA, health);
+    let counts =
+        kafka.reached(|| topics::ensure(&config.kafka, wanted), TopicError::is_retriable).await;
+    counts.map_err(Error::Topics)
 }
 
 async fn schemas(
     config: &ProducerApiConfig,
-    registry: &RegistryClient,
+    client: &RegistryClient,
     health: &Health,
-) -> Result<[avro_schemas::SchemaId; 3], Error> {
-    let mut ids = Vec::with_capacity(3);
-    for (side, record) in
-        Side::ALL.into_iter().zip([RecordType::Trip, RecordType::DriverEarning, RecordType::Rider])
-    {
-        let subject = config.topics.input(side).value_subject();
-        let mut pause = Pause::default();
-        loop {
-            match registry.register(&subject, record).await {
-                Ok(id) => {
-                    ids.push(id);
-                    break;
-                }
-                Err(error) if error.is_outage() => {
-                    tell(health, REGISTRY, Err(with_causes(&error)), pause.is_first());
-                }
-                Err(error) => return Err(Error::Registry(error)),
-            }
-            pause.wait().await;
+) -> Result<[SchemaId; 3], Error> {
+    let registry = Dependency::new(REGISTRY, health);
+    let records = [RecordType::Trip, RecordType::DriverEarning, RecordType::Rider];
+    let register = || async {
+        let mut ids = [SchemaId::new(0); 3];
+        for ((side, record), id) in Side::ALL.into_iter().zip(records).zip(&mut ids) {
+            *id = client.register(&config.topics.input(side).value_subject(), record).await?;
         }
-    }
-    tell(health, REGISTRY, Ok(()), true);
-    Ok(ids.try_into().expect("one id for each of three subjects"))
+        Ok(ids)
+    };
+    registry.reached(register, RegistryError::is_outage).await.map_err(Error::Registry)
 }
 
 /// Keeps `/health/ready` current. Ends only with an error.
 pub(crate) async fn watch(
     config: &ProducerApiConfig,
     health: &Health,
-) -> Result<std::convert::Infallible, Error> {
+) -> Result<Infallible, Error> {
     let probe = Probe::new(&config.kafka)?;
-    let registry = RegistryClient::new(&config.registry).map_err(Error::Registry)?;
-    loop {
-        tokio::time::sleep(PROBE_PERIOD).await;
-        let (kafka, registry) = tokio::join!(probe.check(PROBE_TIMEOUT), registry.reachable());
-        tell(health, KAFKA, kafka, false);
-        tell(health, REGISTRY, registry.map_err(|error| with_causes(&error)), false);
-    }
-}
-
-/// Sets a check, and logs it when that is news: at the first failure, and when it changes between working and
-/// failing.
-fn tell(health: &Health, check: &'static str, outcome: Result<(), String>, is_first: bool) {
-    let reason = outcome.as_ref().err().cloned();
-    let changed = health.set(check, outcome);
-    match reason {
-        Some(reason) if changed || is_first => {
-            warn!(check, "{reason}; trying again until it works");
-        }
-        None if changed => info!(check, "connected"),
-        _ => {}
-    }
-}
-
-#[derive(Debug, Default)]
-struct Pause(Duration);
-
-impl Pause {
-    fn is_first(&self) -> bool {
-        self.0.is_zero()
-    }
-
-    async fn wait(&mut self) {
-        self.0 = (self.0 * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        tokio::time::sleep(self.0).await;
+    let client = RegistryClient::new(&config.registry).map_err(Error::Registry)?;
+    let kafka = Dependency::new(KAFKA, health);
+    let registry = Dependency::new(REGISTRY, health);
+    let registry_answers =
+        || async { client.reachable().await.map_err(|error| with_causes(&error)) };
+    tokio::select! {
+        never = kafka.watch(PROBE_PERIOD, || probe.check(PROBE_TIMEOUT)) => Ok(never),
+        never = registry.watch(PROBE_PERIOD, registry_answers) => Ok(never),
     }
 }
