@@ -1,6 +1,5 @@
 //! One client's connection: requests are taken one after the other, and answered in that order, as Kafka does.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::api;
 use crate::broker::Broker;
 use crate::faults::Action;
 use crate::journal::Position;
+use crate::peer::Peer;
 use crate::wire::{Request, WireError, frame};
 
 /// Answers that may wait for the journal, or for a client that reads slowly, before no more requests are read.
@@ -28,15 +28,6 @@ const READ_BUFFER: usize = 16 << 10;
 const IDLE: Duration = Duration::from_secs(10 * 60);
 /// How long the rest of a request may take to come. Clients give up a request after as long (`request.timeout.ms`).
 const FRAME: Duration = Duration::from_secs(30);
-
-/// Who a request came from, as far as the APIs care.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
-    /// The client's address.
-    pub(crate) addr: SocketAddr,
-    /// The address at which it reached us, which is the one that it is told.
-    pub(crate) reached_at: SocketAddr,
-}
 
 /// A crash that a fault asks for.
 #[derive(Debug, Clone, Copy)]

@@ -19,6 +19,7 @@ mod faults;
 mod group;
 mod journal;
 mod log;
+mod peer;
 mod registry;
 mod server;
 mod stack;

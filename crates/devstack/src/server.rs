@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::broker::Broker;
-use crate::connection::{self, CrashOrder, Peer};
+use crate::connection::{self, CrashOrder};
+use crate::peer::Peer;
 use crate::sweeper::Sweeper;
 use crate::wire::frame;
 

@@ -10,8 +10,8 @@ use kafka_protocol::messages::{
 
 use super::{groups, offsets, refusal, transactions};
 use crate::broker::{Broker, State};
-use crate::connection::Peer;
 use crate::group::{Answer, Client};
+use crate::peer::Peer;
 use crate::topics::Topics;
 use crate::wire::{Request, WireError};
 

@@ -9,7 +9,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::ApiKey;
 
 use crate::broker::Broker;
-use crate::connection::Peer;
+use crate::peer::Peer;
 use crate::wire::{Request, WireError};
 
 mod cluster;

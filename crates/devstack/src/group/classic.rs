@@ -6,9 +6,9 @@ use kafka_protocol::ResponseError;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Effects;
-use super::coordinator::Options;
-use super::join::Join;
-use super::member::{Member, Protocol};
+use super::member::Member;
+use super::options::Options;
+use super::request::{Join, Protocol};
 use super::subscription;
 use crate::clock::Millis;
 use crate::storage::{Change, Table};
@@ -101,6 +101,10 @@ impl Group {
 
     pub(super) fn static_member(&self, instance_id: &str) -> Option<&Member> {
         self.members.values().find(|member| member.instance_id.as_deref() == Some(instance_id))
+    }
+
+    pub(super) fn member(&mut self, id: &str) -> &mut Member {
+        self.members.get_mut(id).expect("the caller has looked the member up")
     }
 
     /// Whether this is the member that it says it is.

@@ -5,32 +5,9 @@ use kafka_protocol::ResponseError;
 use super::classic::{Group, State};
 use super::coordinator::Coordinator;
 use super::offsets::Committed;
+use super::request::Commit;
 use crate::clock::Millis;
 use crate::storage::Change;
-
-/// A request to commit offsets, at once or with a transaction.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Commit {
-    pub(crate) group: String,
-    /// Empty for a consumer that is in no group, and then the generation is -1.
-    pub(crate) member_id: String,
-    pub(crate) instance_id: Option<String>,
-    pub(crate) generation: i32,
-    /// Whose transaction the offsets are part of.
-    pub(crate) producer_id: Option<i64>,
-    pub(crate) offsets: Vec<NewOffset>,
-}
-
-/// An offset to commit.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct NewOffset {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    /// -1 if it is not known.
-    pub(crate) leader_epoch: i32,
-    pub(crate) metadata: String,
-}
 
 impl Coordinator {
     /// OffsetCommit and TxnOffsetCommit: what becomes of each offset, in their order.

@@ -4,31 +4,12 @@ use kafka_protocol::ResponseError;
 
 use super::answer::{Effects, Joined, JoinedMember, Ticket};
 use super::classic::{Group, State};
-use super::member::{Client, Member, Protocol};
+use super::member::Member;
+use super::request::Join;
 use crate::clock::Millis;
 
 /// How long a new member may wait in its first JoinGroup (`GroupCoordinatorConfig.CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`).
 const NEW_MEMBER_JOIN_TIMEOUT: Millis = 5 * 60 * 1000;
-
-/// A request to join a group.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Join {
-    pub(crate) group: String,
-    /// Empty if it has none yet.
-    pub(crate) member_id: String,
-    /// The id that it is given if it needs one.
-    pub(crate) fresh_member_id: String,
-    pub(crate) instance_id: Option<String>,
-    pub(crate) client: Client,
-    pub(crate) session_timeout: Millis,
-    pub(crate) rebalance_timeout: Millis,
-    pub(crate) protocol_type: String,
-    pub(crate) protocols: Vec<Protocol>,
-    /// The client understands that it has to come back with the member id that it is given (KIP-394).
-    pub(crate) returns_with_member_id: bool,
-    /// The client understands that it leads and has nothing to assign (KIP-814).
-    pub(crate) skips_assignment: bool,
-}
 
 impl Group {
     pub(super) fn join(&mut self, join: Join, ticket: Ticket, now: Millis, effects: &mut Effects) {
@@ -144,10 +125,6 @@ impl Group {
         if let Some(earlier) = member.joining.replace(ticket) {
             effects.refuse(earlier, ResponseError::RebalanceInProgress, id);
         }
-    }
-
-    pub(super) fn member(&mut self, id: &str) -> &mut Member {
-        self.members.get_mut(id).expect("the caller has looked the member up")
     }
 
     /// The member's place in the current generation.

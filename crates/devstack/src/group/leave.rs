@@ -4,14 +4,8 @@ use kafka_protocol::ResponseError;
 
 use super::answer::Effects;
 use super::classic::Group;
+use super::request::Leaving;
 use crate::clock::Millis;
-
-/// A member that leaves, or that an administrator takes out by its instance id alone (KIP-345).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Leaving {
-    pub(crate) member_id: String,
-    pub(crate) instance_id: Option<String>,
-}
 
 impl Group {
     /// What becomes of each of `leaving`, in their order.

@@ -5,25 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Ticket;
 use super::hex;
-use super::join::Join;
+use super::request::{Client, Join, Protocol};
 use crate::clock::Millis;
-
-/// Who sent a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Client {
-    /// The client id of the request's header.
-    pub(crate) id: String,
-    /// As Kafka shows it: `/127.0.0.1`.
-    pub(crate) host: String,
-}
-
-/// A way to assign partitions that a member offers, with what its leader has to know of the member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Protocol {
-    pub(crate) name: String,
-    #[serde(with = "hex")]
-    pub(crate) metadata: Bytes,
-}
 
 /// A member. What is skipped in the stored form begins anew when the process does.
 #[derive(Debug, Serialize, Deserialize)]

@@ -15,7 +15,9 @@ mod join;
 mod leave;
 mod member;
 mod offsets;
+mod options;
 mod rebalance;
+mod request;
 mod subscription;
 mod sync;
 #[cfg(test)]
@@ -26,10 +28,8 @@ pub(crate) use admin::Description;
 #[cfg(test)]
 pub(crate) use answer::Joined;
 pub(crate) use answer::{Answer, Effects, JoinAnswer, SyncAnswer, Ticket};
-pub(crate) use commit::{Commit, NewOffset};
-pub(crate) use coordinator::{Coordinator, Options};
-pub(crate) use join::Join;
-pub(crate) use leave::Leaving;
-pub(crate) use member::{Client, Member, Protocol};
+pub(crate) use coordinator::Coordinator;
+pub(crate) use member::Member;
 pub(crate) use offsets::Committed;
-pub(crate) use sync::Sync;
+pub(crate) use options::Options;
+pub(crate) use request::{Client, Commit, Join, Leaving, NewOffset, Protocol, Sync};

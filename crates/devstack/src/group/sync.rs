@@ -8,22 +8,8 @@ use kafka_protocol::ResponseError;
 use super::answer::{Effects, Synced, Ticket};
 use super::classic::{Group, State};
 use super::member::Member;
+use super::request::Sync;
 use crate::clock::Millis;
-
-/// A request for the member's assignment; the leader's brings everybody's.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sync {
-    pub(crate) group: String,
-    pub(crate) member_id: String,
-    pub(crate) instance_id: Option<String>,
-    pub(crate) generation: i32,
-    /// Checked if it is there.
-    pub(crate) protocol_type: Option<String>,
-    /// Checked if it is there.
-    pub(crate) protocol: Option<String>,
-    /// By member id.
-    pub(crate) assignments: HashMap<String, Bytes>,
-}
 
 impl Group {
     pub(super) fn sync(&mut self, sync: Sync, ticket: Ticket, now: Millis, effects: &mut Effects) {

@@ -12,7 +12,7 @@ use super::compatibility::{self, Earlier};
 use super::entries::{State, StoredSchema, StoredVersion};
 use super::error::RegistryError;
 use super::schema::AvroSchema;
-use super::settings::check_name;
+use super::subject::check_name;
 use super::submission::{AVRO, Reference, Submission};
 use super::version_id::VersionId;
 use crate::storage::{Change, StorageError};

@@ -1,82 +1,12 @@
-//! Compatibility levels, and the check that a new schema keeps its subject's level.
+//! The check that a new schema keeps the compatibility level of its subject.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
+use super::level::Level;
 use super::resolution::{Difference, DifferenceKind, differences};
 use super::schema::AvroSchema;
 
 /// An error shows no more of the old schema than this (`MAX_SCHEMA_SIZE_FOR_LOGGING` of Confluent's
 /// `SchemaValidatorBuilder`).
 const MAX_SHOWN_BYTES: usize = 10 * 1024;
-
-/// Which schemas of a subject must be able to read whose data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum Level {
-    None,
-    /// The new schema reads the data of the latest one.
-    #[default]
-    Backward,
-    /// The new schema reads the data of all earlier ones.
-    BackwardTransitive,
-    /// The latest schema reads the data of the new one.
-    Forward,
-    /// All earlier schemas read the data of the new one.
-    ForwardTransitive,
-    Full,
-    FullTransitive,
-}
-
-impl Level {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::None,
-        Self::Backward,
-        Self::BackwardTransitive,
-        Self::Forward,
-        Self::ForwardTransitive,
-        Self::Full,
-        Self::FullTransitive,
-    ];
-
-    /// The level of this name, whatever its case.
-    pub(crate) fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Backward => "BACKWARD",
-            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
-            Self::Forward => "FORWARD",
-            Self::ForwardTransitive => "FORWARD_TRANSITIVE",
-            Self::Full => "FULL",
-            Self::FullTransitive => "FULL_TRANSITIVE",
-        }
-    }
-
-    fn backward(self) -> bool {
-        use Level::{Backward, BackwardTransitive, Full, FullTransitive};
-        matches!(self, Backward | BackwardTransitive | Full | FullTransitive)
-    }
-
-    fn forward(self) -> bool {
-        use Level::{Forward, ForwardTransitive, Full, FullTransitive};
-        matches!(self, Forward | ForwardTransitive | Full | FullTransitive)
-    }
-
-    fn transitive(self) -> bool {
-        matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A version that a new schema is checked against.
 pub(crate) struct Earlier {

@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::compatibility::Level;
-use super::settings::Mode;
+use super::level::Level;
+use super::mode::Mode;
 use super::submission::Reference;
 use crate::storage::{Change, StorageError, Table};
 

@@ -1,7 +1,7 @@
 //! The registry's errors: codes and texts are those of Confluent's registry (its class `Errors`), because clients
 //! decide by the code and people search the web for the text.
 
-use super::version_id::VersionId;
+use super::version_id::{InvalidVersionId, VersionId};
 
 /// Why the registry does not do what it is asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,10 +50,8 @@ pub(crate) enum RegistryError {
     Incompatible { subject: String, details: Vec<String> },
     #[error("{0}")]
     InvalidSchema(String),
-    #[error(
-        "The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""
-    )]
-    InvalidVersion(String),
+    #[error(transparent)]
+    InvalidVersion(#[from] InvalidVersionId),
     #[error(
         "Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, forward_transitive, and full_transitive"
     )]

@@ -10,9 +10,12 @@ mod deletion;
 mod entries;
 mod error;
 mod http;
+mod level;
+mod mode;
 mod resolution;
 mod schema;
 mod settings;
+mod subject;
 mod submission;
 mod version_id;
 

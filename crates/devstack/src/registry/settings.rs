@@ -1,32 +1,10 @@
 //! What can be set, for all subjects or for one: the compatibility level and the mode.
 
-use serde::{Deserialize, Serialize};
-
 use super::catalog::Catalog;
-use super::compatibility::Level;
 use super::error::RegistryError;
-
-/// Whether schemas may be registered and deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum Mode {
-    #[default]
-    ReadWrite,
-    ReadOnly,
-}
-
-impl Mode {
-    pub(crate) fn of_name(name: &str) -> Result<Self, RegistryError> {
-        match name.to_ascii_uppercase().as_str() {
-            "READWRITE" => Ok(Self::ReadWrite),
-            "READONLY" => Ok(Self::ReadOnly),
-            other @ ("IMPORT" | "FORWARD" | "READONLY_OVERRIDE") => {
-                Err(RegistryError::UnsupportedMode(other.to_owned()))
-            }
-            _ => Err(RegistryError::InvalidMode),
-        }
-    }
-}
+use super::level::Level;
+use super::mode::Mode;
+use super::subject::check_name;
 
 /// A subject of `None` stands for all subjects that have no setting of their own.
 impl Catalog {
@@ -109,12 +87,4 @@ impl Catalog {
             Mode::ReadOnly => Err(RegistryError::ReadOnly(subject.map(str::to_owned))),
         }
     }
-}
-
-/// Refuses names that Confluent's registry refuses (its `QualifiedSubject`).
-pub(super) fn check_name(subject: &str) -> Result<(), RegistryError> {
-    if matches!(subject, "" | "__GLOBAL" | "__EMPTY") || subject.contains(char::is_control) {
-        return Err(RegistryError::InvalidSubject(subject.to_owned()));
-    }
-    Ok(())
 }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::RegistryError;
-
 /// A version of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VersionId {
@@ -14,10 +12,17 @@ pub(crate) enum VersionId {
     Number(u32),
 }
 
-impl FromStr for VersionId {
-    type Err = RegistryError;
+/// A text that names no version. The words are those of Confluent's registry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""
+)]
+pub(crate) struct InvalidVersionId(String);
 
-    fn from_str(text: &str) -> Result<Self, RegistryError> {
+impl FromStr for VersionId {
+    type Err = InvalidVersionId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersionId> {
         let trimmed = text.trim();
         if trimmed.eq_ignore_ascii_case("latest") {
             return Ok(Self::Latest);
@@ -25,7 +30,7 @@ impl FromStr for VersionId {
         match trimmed.parse::<i32>() {
             Ok(-1) => Ok(Self::Latest),
             Ok(number @ 1..) => Ok(Self::Number(number as u32)),
-            _ => Err(RegistryError::InvalidVersion(text.to_owned())),
+            _ => Err(InvalidVersionId(text.to_owned())),
         }
     }
 }
@@ -57,7 +62,7 @@ mod tests {
             assert_eq!(text.parse(), Ok(expected), "{text:?}");
         }
         for text in ["0", "-2", "2147483648", "one", "", "1.0"] {
-            let invalid = RegistryError::InvalidVersion(text.to_owned());
+            let invalid = InvalidVersionId(text.to_owned());
             assert_eq!(text.parse::<VersionId>(), Err(invalid), "{text:?}");
         }
     }

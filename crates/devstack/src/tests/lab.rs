@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::api;
 use crate::broker::{Broker, Settings};
-use crate::connection::Peer;
+use crate::peer::Peer;
 use crate::storage::Sqlite;
 use crate::wire::{Request, WireError, frame};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::registry::compatibility::Level;
-use crate::registry::settings::Mode;
+use crate::registry::level::Level;
+use crate::registry::mode::Mode;
 use crate::storage::Table;
 
 /// A record whose fields have defaults, or the last of which has none.

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Options, Registry, answer, body, resource};
-use crate::registry::compatibility::Level;
 use crate::registry::error::RegistryError;
-use crate::registry::settings::Mode;
+use crate::registry::level::Level;
+use crate::registry::mode::Mode;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
