@@ -10,10 +10,6 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
-use kafka_protocol::messages::offset_commit_response::{
-    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
-};
 use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::txn_offset_commit_response::{
@@ -21,12 +17,11 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 };
 use kafka_protocol::messages::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey,
-    BrokerId, CreateTopicsRequest, CreateTopicsResponse, EndTxnResponse, FetchResponse,
+    CreateTopicsRequest, CreateTopicsResponse, EndTxnResponse, FetchResponse,
     FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatResponse, InitProducerIdResponse,
-    JoinGroupResponse, LeaveGroupResponse, ListOffsetsRequest, ListOffsetsResponse,
-    MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse, ProducerId,
-    SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    JoinGroupResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetFetchRequest,
+    OffsetFetchResponse, ProduceRequest, ProduceResponse, ProducerId, SyncGroupResponse,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -43,9 +38,7 @@ pub(crate) fn refuse(request: &Request, error: ResponseError) -> Result<Bytes, W
         ApiKey::Produce => request.answer(&produce(request.produce_body()?, code)),
         ApiKey::Fetch => request.answer(&FetchResponse::default().with_error_code(code)),
         ApiKey::ListOffsets => request.answer(&list_offsets(request.body()?, code)),
-        ApiKey::Metadata => request.answer(&metadata(request.body()?, code)),
         ApiKey::CreateTopics => request.answer(&create_topics(request.body()?, code)),
-        ApiKey::OffsetCommit => request.answer(&offset_commit(request.body()?, code)),
         ApiKey::OffsetFetch => {
             request.answer(&offset_fetch(request.body()?, request.version, code))
         }
@@ -72,7 +65,6 @@ pub(crate) fn refuse(request: &Request, error: ResponseError) -> Result<Bytes, W
         ),
         ApiKey::SyncGroup => request.answer(&SyncGroupResponse::default().with_error_code(code)),
         ApiKey::Heartbeat => request.answer(&HeartbeatResponse::default().with_error_code(code)),
-        ApiKey::LeaveGroup => request.answer(&LeaveGroupResponse::default().with_error_code(code)),
         api => Err(WireError::Unwritable {
             api,
             version: request.version,
@@ -109,34 +101,12 @@ fn list_offsets(request: ListOffsetsRequest, code: i16) -> ListOffsetsResponse {
     ListOffsetsResponse::default().with_topics(topics.collect())
 }
 
-fn metadata(request: MetadataRequest, code: i16) -> MetadataResponse {
-    let topics = request.topics.into_iter().flatten().map(|topic| {
-        // Before version 12, a name can't be null.
-        let name = topic.name.unwrap_or_default();
-        MetadataResponseTopic::default().with_name(Some(name)).with_error_code(code)
-    });
-    MetadataResponse::default().with_controller_id(BrokerId(-1)).with_topics(topics.collect())
-}
-
 fn create_topics(request: CreateTopicsRequest, code: i16) -> CreateTopicsResponse {
     let topics = request
         .topics
         .into_iter()
         .map(|topic| CreatableTopicResult::default().with_name(topic.name).with_error_code(code));
     CreateTopicsResponse::default().with_topics(topics.collect())
-}
-
-fn offset_commit(request: OffsetCommitRequest, code: i16) -> OffsetCommitResponse {
-    let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|partition| {
-            OffsetCommitResponsePartition::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(code)
-        });
-        let partitions = partitions.collect();
-        OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
-    });
-    OffsetCommitResponse::default().with_topics(topics.collect())
 }
 
 fn offset_fetch(request: OffsetFetchRequest, version: i16, code: i16) -> OffsetFetchResponse {
