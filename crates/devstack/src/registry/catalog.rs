@@ -86,23 +86,6 @@ impl Catalog {
         subjects.map(|(subject, _)| subject.clone()).collect()
     }
 
-    /// All versions of the subjects that begin with `prefix`, or only the latest of each to be shown.
-    pub(crate) fn schemas(
-        &self,
-        prefix: &str,
-        deleted: Deleted,
-        latest_only: bool,
-    ) -> Vec<SubjectSchema> {
-        let subjects = self.state.subjects().iter();
-        let subjects = subjects.filter(|(subject, _)| subject.starts_with(prefix));
-        let shown = subjects.flat_map(|(subject, versions)| {
-            let shown = versions.iter().filter(|(_, version)| deleted.shows(**version));
-            let skipped = if latest_only { shown.clone().count().saturating_sub(1) } else { 0 };
-            shown.skip(skipped).map(|(number, version)| self.answer(subject, *number, *version))
-        });
-        shown.collect()
-    }
-
     /// Numbers of the versions of a subject.
     pub(crate) fn versions(
         &self,
@@ -180,7 +163,6 @@ impl Catalog {
     ) -> Result<i32, RegistryError> {
         check_name(subject)?;
         submission.supported()?;
-        self.check_writable(Some(subject))?;
         if submission.id().is_some() {
             return Err(RegistryError::NotImporting(subject.to_owned()));
         }

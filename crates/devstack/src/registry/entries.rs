@@ -6,7 +6,6 @@
 //! | `schema/<id>` | [`StoredSchema`] |
 //! | `version/<number>/<subject>` | [`StoredVersion`] |
 //! | `level`, `level/<subject>` | a compatibility level |
-//! | `mode`, `mode/<subject>` | a mode |
 //!
 //! A subject may have any characters in its name, so it comes last.
 
@@ -16,7 +15,6 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::level::Level;
-use super::mode::Mode;
 use super::submission::Reference;
 use crate::storage::{Change, StorageError, Table};
 
@@ -47,8 +45,6 @@ pub(crate) struct State {
     subjects: BTreeMap<String, BTreeMap<u32, StoredVersion>>,
     level: Option<Level>,
     levels: BTreeMap<String, Level>,
-    mode: Option<Mode>,
-    modes: BTreeMap<String, Mode>,
 }
 
 impl State {
@@ -60,8 +56,6 @@ impl State {
             subjects: BTreeMap::new(),
             level: None,
             levels: BTreeMap::new(),
-            mode: None,
-            modes: BTreeMap::new(),
         };
         for (key, json) in entries {
             let table = Table::Registry;
@@ -75,12 +69,8 @@ impl State {
         match key.split_once('/') {
             None if key == "next_id" => self.next_id = read(json)?,
             None if key == "level" => self.level = Some(read(json)?),
-            None if key == "mode" => self.mode = Some(read(json)?),
             Some(("level", subject)) => {
                 self.levels.insert(subject.to_owned(), read(json)?);
-            }
-            Some(("mode", subject)) => {
-                self.modes.insert(subject.to_owned(), read(json)?);
             }
             Some(("schema", id)) => {
                 let (id, schema) =
@@ -124,14 +114,6 @@ impl State {
         }
     }
 
-    /// The mode of a subject itself, or for `None` the global one, where it was set.
-    pub(crate) fn mode(&self, subject: Option<&str>) -> Option<Mode> {
-        match subject {
-            None => self.mode,
-            Some(subject) => self.modes.get(subject).copied(),
-        }
-    }
-
     /// Gives `schema` an id that nothing had before.
     pub(crate) fn add_schema(&mut self, schema: StoredSchema, changes: &mut Vec<Change>) -> i32 {
         let id = self.next_id;
@@ -164,7 +146,6 @@ impl State {
         if versions.is_empty() {
             self.subjects.remove(subject);
             self.set_level(Some(subject), None, changes);
-            self.set_mode(Some(subject), None, changes);
         }
         let used = self.subjects.values().flat_map(BTreeMap::values).any(|other| other.id == id);
         if !used && let Some(schema) = self.schemas.remove(&id) {
@@ -173,24 +154,26 @@ impl State {
         }
     }
 
-    /// Sets the level of a subject or the global one, or takes it off.
+    /// Sets the level of a subject or the global one, or removes it.
     pub(crate) fn set_level(
         &mut self,
         subject: Option<&str>,
         level: Option<Level>,
         changes: &mut Vec<Change>,
     ) {
-        changes.extend(set("level", subject, level, &mut self.level, &mut self.levels));
-    }
-
-    /// Sets the mode of a subject or the global one, or takes it off.
-    pub(crate) fn set_mode(
-        &mut self,
-        subject: Option<&str>,
-        mode: Option<Mode>,
-        changes: &mut Vec<Change>,
-    ) {
-        changes.extend(set("mode", subject, mode, &mut self.mode, &mut self.modes));
+        let before = match (subject, level) {
+            (None, level) => std::mem::replace(&mut self.level, level),
+            (Some(subject), Some(level)) => self.levels.insert(subject.to_owned(), level),
+            (Some(subject), None) => self.levels.remove(subject),
+        };
+        let key = match subject {
+            None => "level".to_owned(),
+            Some(subject) => format!("level/{subject}"),
+        };
+        match level {
+            Some(level) => changes.push(Change::put(Table::Registry, key, &level)),
+            None => changes.extend(before.map(|_| Change::delete(Table::Registry, key))),
+        }
     }
 }
 
@@ -200,29 +183,6 @@ fn read<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Error> {
 
 fn version_key(subject: &str, number: u32) -> String {
     format!("version/{number}/{subject}")
-}
-
-/// Sets a global setting or a subject's; the change that this is, unless there was nothing to take off.
-fn set<T: Copy + Serialize>(
-    setting: &str,
-    subject: Option<&str>,
-    value: Option<T>,
-    global: &mut Option<T>,
-    subjects: &mut BTreeMap<String, T>,
-) -> Option<Change> {
-    let before = match (subject, value) {
-        (None, value) => std::mem::replace(global, value),
-        (Some(subject), Some(value)) => subjects.insert(subject.to_owned(), value),
-        (Some(subject), None) => subjects.remove(subject),
-    };
-    let key = match subject {
-        None => setting.to_owned(),
-        Some(subject) => format!("{setting}/{subject}"),
-    };
-    match value {
-        Some(value) => Some(Change::put(Table::Registry, key, &value)),
-        None => before.map(|_| Change::delete(Table::Registry, key)),
-    }
 }
 
 #[cfg(test)]

@@ -58,12 +58,6 @@ pub(crate) enum RegistryError {
     InvalidLevel,
     #[error("This registry keeps a compatibility level only: {0} is not supported")]
     UnsupportedSetting(String),
-    #[error("Invalid mode. Valid values are READWRITE and READONLY.")]
-    InvalidMode,
-    #[error("Mode {0} is not supported by this registry, only READWRITE and READONLY are")]
-    UnsupportedMode(String),
-    #[error("Subject {} in context  is in read-only mode", .0.as_deref().unwrap_or("null"))]
-    ReadOnly(Option<String>),
     /// Only importing gives a schema an id of the client's choice.
     #[error("Subject {0} in context  is not in import mode")]
     NotImporting(String),
@@ -101,8 +95,7 @@ impl RegistryError {
             Self::InvalidSchema(_) => 42201,
             Self::InvalidVersion(_) => 42202,
             Self::InvalidLevel | Self::UnsupportedSetting(_) => 42203,
-            Self::InvalidMode => 42204,
-            Self::UnsupportedMode(_) | Self::ReadOnly(_) | Self::NotImporting(_) => 42205,
+            Self::NotImporting(_) => 42205,
             Self::Referenced { .. } => 42206,
             Self::InvalidSubject(_) => 42208,
             Self::Store => 50001,

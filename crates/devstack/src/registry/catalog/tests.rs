@@ -6,7 +6,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::registry::level::Level;
-use crate::registry::mode::Mode;
 use crate::storage::Table;
 
 /// A record whose fields have defaults, or the last of which has none.
@@ -198,25 +197,6 @@ fn ids_are_never_given_out_again_but_versions_are() {
 }
 
 #[test]
-fn a_read_only_subject_takes_nothing_but_its_mode() {
-    let mut catalog = catalog();
-    catalog.add("s", r#""int""#).unwrap();
-    catalog.set_mode(Some("s"), Mode::ReadOnly).unwrap();
-    let refused = RegistryError::ReadOnly(Some("s".to_owned()));
-    assert_eq!(catalog.add("s", r#""int""#), Err(refused.clone()));
-    assert_eq!(catalog.delete_subject("s", false), Err(refused.clone()));
-    assert_eq!(catalog.delete_version("s", VersionId::Latest, false), Err(refused.clone()));
-    assert_eq!(catalog.set_level(Some("s"), Level::None), Err(refused));
-    assert_eq!(catalog.add("t", r#""int""#), Ok(1));
-    catalog.set_mode(None, Mode::ReadOnly).unwrap();
-    assert!(catalog.add("t", r#""long""#).is_err());
-    catalog.set_mode(Some("s"), Mode::ReadWrite).unwrap();
-    assert_eq!(catalog.add("s", r#""long""#), Ok(2));
-    assert_eq!(catalog.delete_mode(None), Ok(Mode::ReadOnly));
-    assert_eq!(catalog.add("t", r#""long""#), Ok(2));
-}
-
-#[test]
 fn a_schema_may_use_the_names_of_schemas_that_it_refers_to() {
     let mut catalog = catalog();
     let point = r#"{"type":"record","name":"Point","fields":[{"name":"x","type":"int"}]}"#;
@@ -311,7 +291,6 @@ enum Step {
     DeleteSubject { subject: &'static str, permanent: bool },
     DeleteVersion { subject: &'static str, version: VersionId, permanent: bool },
     Level(Option<&'static str>, Option<Level>),
-    Mode(Option<&'static str>, Option<Mode>),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -321,8 +300,6 @@ fn steps() -> impl Strategy<Value = Step> {
     let version = prop_oneof![Just(VersionId::Latest), (1..5_u32).prop_map(VersionId::Number),];
     let someone = || prop::option::of(subject());
     let level = prop::option::of(prop::sample::select(Level::ALL.to_vec()));
-    let mode =
-        prop::option::weighted(0.8, prop::sample::select(vec![Mode::ReadWrite, Mode::ReadOnly]));
     prop_oneof![
         8 => (subject(), schema).prop_map(|(subject, schema)| Step::Register { subject, schema }),
         2 => (subject(), subject()).prop_map(|(subject, to)| Step::Refer { subject, to }),
@@ -331,7 +308,6 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => (subject(), version, any::<bool>())
             .prop_map(|(subject, version, permanent)| Step::DeleteVersion { subject, version, permanent }),
         1 => (someone(), level).prop_map(|(subject, level)| Step::Level(subject, level)),
-        1 => (someone(), mode).prop_map(|(subject, mode)| Step::Mode(subject, mode)),
     ]
 }
 
@@ -352,8 +328,6 @@ fn take(catalog: &mut Catalog, step: &Step) -> Result<(), RegistryError> {
         }
         Step::Level(subject, Some(level)) => catalog.set_level(*subject, *level),
         Step::Level(subject, None) => catalog.delete_level(*subject).map(drop),
-        Step::Mode(subject, Some(mode)) => catalog.set_mode(*subject, *mode),
-        Step::Mode(subject, None) => catalog.delete_mode(*subject).map(drop),
     }
 }
 
@@ -386,7 +360,7 @@ proptest! {
                 let before = seen.entry(id).or_insert_with(|| schema.clone());
                 prop_assert_eq!(&*before, schema, "id {} is another schema now", id);
             }
-            for version in live.schemas("", Deleted::Included, false) {
+            for version in live.state.subjects().values().flat_map(BTreeMap::values) {
                 let stored = live.stored(version.id);
                 prop_assert!(live.resolve(&stored.references, Deleted::Included).is_ok(), "{:?}", version);
             }

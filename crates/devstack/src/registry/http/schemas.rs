@@ -10,21 +10,12 @@ use crate::registry::submission::AVRO;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/schemas").get(all).end())
         .service(resource("/schemas/types").get(types).end())
         .service(resource("/schemas/ids/{id}").get(by_id).end())
         .service(resource("/schemas/ids/{id}/schema").get(text_by_id).end())
         .service(resource("/schemas/ids/{id}/subjects").get(subjects_with).end())
         .service(resource("/schemas/ids/{id}/versions").get(versions_with).end())
         .service(resource("/contexts").get(contexts).end());
-}
-
-async fn all(request: HttpRequest, registry: Data<Registry>) -> Answer {
-    let options = Options::of(&request)?;
-    let (prefix, latest_only) = (subjects::prefix(&options), options.flag("latestOnly"));
-    let deleted = subjects::included(&options);
-    let schemas = registry.ask(|catalog| Ok(catalog.schemas(prefix, deleted, latest_only))).await?;
-    Ok(answer(&options.page(schemas)?))
 }
 
 async fn types() -> Answer {

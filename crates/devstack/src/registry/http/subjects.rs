@@ -36,16 +36,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         );
 }
 
-/// What `subjectPrefix` asks for.
-pub(super) fn prefix(options: &Options) -> &str {
-    let prefix = options.text("subjectPrefix");
-    prefix.strip_prefix(ALL_CONTEXTS).unwrap_or(prefix)
-}
-
 async fn list(request: HttpRequest, registry: Data<Registry>) -> Answer {
     let options = Options::of(&request)?;
-    let (prefix, deleted) = (prefix(&options), options.deleted());
-    let subjects = registry.ask(|catalog| Ok(catalog.subjects(prefix, deleted))).await?;
+    let prefix = options.text("subjectPrefix");
+    let prefix = prefix.strip_prefix(ALL_CONTEXTS).unwrap_or(prefix);
+    let subjects = registry.ask(|catalog| Ok(catalog.subjects(prefix, options.deleted()))).await?;
     Ok(answer(&options.page(subjects)?))
 }
 

@@ -149,7 +149,6 @@ fn conversation() -> Vec<(&'static str, Value, u16, Value)> {
             json!([{"subject": "o/ther key", "version": 1}, {"subject": "s-value", "version": 1}]),
         ),
         ("GET /schemas/ids/one", NOTHING, 404, error(404, "HTTP 404 Not Found")),
-        ("GET /schemas?subjectPrefix=s-&latestOnly=true", NOTHING, 200, json!([version(2, 2, V2)])),
         // Compatibility.
         (
             "POST /compatibility/subjects/s-value/versions/latest",
@@ -238,30 +237,12 @@ fn conversation() -> Vec<(&'static str, Value, u16, Value)> {
             404,
             error(40409, "Subject 's-value' does not have subject-level mode configured"),
         ),
-        ("PUT /mode/s-value", json!({"mode": "READONLY"}), 200, json!({"mode": "READONLY"})),
-        ("GET /mode/s-value", NOTHING, 200, json!({"mode": "READONLY"})),
         (
-            "POST /subjects/s-value/versions",
-            schema(V1),
-            422,
-            error(42205, "Subject s-value in context  is in read-only mode"),
+            "PUT /mode/s-value",
+            json!({"mode": "READONLY"}),
+            405,
+            error(405, "HTTP 405 Method Not Allowed"),
         ),
-        (
-            "PUT /mode",
-            json!({"mode": "IMPORT"}),
-            422,
-            error(
-                42205,
-                "Mode IMPORT is not supported by this registry, only READWRITE and READONLY are",
-            ),
-        ),
-        (
-            "PUT /mode",
-            json!({"mode": "OFF"}),
-            422,
-            error(42204, "Invalid mode. Valid values are READWRITE and READONLY."),
-        ),
-        ("DELETE /mode/s-value", NOTHING, 200, json!({"mode": "READONLY"})),
         ("GET /mode/s-value?defaultToGlobal=true", NOTHING, 200, json!({"mode": "READWRITE"})),
         // References.
         (
