@@ -244,14 +244,9 @@ impl DevStack {
     /// long. Returns how many there were.
     pub fn expire_sessions(&self, group: &str) -> usize {
         let group = group.to_owned();
-        let shared = Arc::clone(&self.shared);
-        self.wait_for(async move {
-            let server = shared.server.lock().await;
-            let broker = server.as_ref().map(|server| &server.broker);
-            broker.map_or(0, |broker| {
-                broker.update(|state, now, effects| {
-                    state.groups.expire_sessions(&group, None, now, effects)
-                })
+        self.with_broker(move |broker| {
+            broker.update(|state, now, effects| {
+                state.groups.expire_sessions(&group, None, now, effects)
             })
         })
     }
@@ -260,16 +255,11 @@ impl DevStack {
     /// Returns whether one was open.
     pub fn time_out_transaction(&self, transactional_id: &str) -> bool {
         let id = transactional_id.to_owned();
-        let shared = Arc::clone(&self.shared);
-        self.wait_for(async move {
-            let server = shared.server.lock().await;
-            let broker = server.as_ref().map(|server| &server.broker);
-            broker.is_some_and(|broker| {
-                broker.update(|state, now, effects| {
-                    let changes = &mut effects.changes;
-                    let ended = state.transactions.time_out(&id, changes);
-                    ended.map(|ended| state.conclude(ended, now, changes)).is_some()
-                })
+        self.with_broker(move |broker| {
+            broker.update(|state, now, effects| {
+                let changes = &mut effects.changes;
+                let ended = state.transactions.time_out(&id, changes);
+                ended.map(|ended| state.conclude(ended, now, changes)).is_some()
             })
         })
     }
@@ -306,6 +296,18 @@ impl DevStack {
             reason = broker_failed => reason,
             error = self.shared.registry_journal.failed() => error.to_string(),
         }
+    }
+
+    /// What `work` returns, or zero or false if the broker is down.
+    fn with_broker<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&Broker) -> T + Send + 'static,
+    ) -> T {
+        let shared = Arc::clone(&self.shared);
+        self.wait_for(async move {
+            let server = shared.server.lock().await;
+            server.as_ref().map(|server| work(&server.broker)).unwrap_or_default()
+        })
     }
 
     /// Does something on our own threads, whoever waits for it: the caller may be on another runtime's thread.

@@ -58,17 +58,16 @@ pub(crate) fn metadata(
     let asked = asked.map(|topics| distinct(topics, |topic| (topic.name.clone(), topic.topic_id)));
     let may_create =
         broker.settings.auto_create_topics && (version < 4 || request.allow_auto_topic_creation);
-    let operations =
-        if request.include_topic_authorized_operations { ALL_OF_TOPIC } else { NOT_ASKED };
+    let of_topic = operations(request.include_topic_authorized_operations, ALL_OF_TOPIC);
     let topics = match asked {
         None => broker.look(|state| {
             let all = state.topics.iter();
-            all.map(|(name, topic)| described(name, topic, operations)).collect()
+            all.map(|(name, topic)| described(name, topic, of_topic)).collect()
         }),
         Some(asked) => {
             let one = |state: &State, name: &Option<TopicName>, id| match name {
-                Some(name) => by_name(state, name, operations),
-                None => by_id(state, id, operations),
+                Some(name) => by_name(state, name, of_topic),
+                None => by_id(state, id, of_topic),
             };
             let absent = |state: &State| -> Vec<String> {
                 let names = asked.iter().filter_map(|topic| topic.name.as_ref());
@@ -92,19 +91,18 @@ pub(crate) fn metadata(
             })
         }
     };
+    let of_cluster = operations(request.include_cluster_authorized_operations, ALL_OF_CLUSTER);
     let (host, port) = address(reached_at);
     let broker_entry = MetadataResponseBroker::default()
         .with_node_id(BrokerId(NODE_ID))
         .with_host(host)
         .with_port(port);
-    let operations =
-        if request.include_cluster_authorized_operations { ALL_OF_CLUSTER } else { NOT_ASKED };
     MetadataResponse::default()
         .with_brokers(vec![broker_entry])
         .with_cluster_id(Some(StrBytes::from_string(broker.cluster_id.clone())))
         .with_controller_id(BrokerId(NODE_ID))
         .with_topics(topics)
-        .with_cluster_authorized_operations(operations)
+        .with_cluster_authorized_operations(of_cluster)
 }
 
 fn by_name(state: &State, name: &TopicName, operations: i32) -> MetadataResponseTopic {
@@ -157,30 +155,26 @@ pub(crate) fn find_coordinator(
     reached_at: SocketAddr,
 ) -> FindCoordinatorResponse {
     let (host, port) = address(reached_at);
-    let response = FindCoordinatorResponse::default();
-    let known = matches!(request.key_type, GROUP | TRANSACTION);
+    let (error, node, host, port) = match request.key_type {
+        GROUP | TRANSACTION => (0, NODE_ID, host, port),
+        _ => (code(ResponseError::InvalidRequest), -1, StrBytes::default(), -1),
+    };
     if version <= ONE_KEY {
-        return if known {
-            response.with_node_id(BrokerId(NODE_ID)).with_host(host).with_port(port)
-        } else {
-            response
-                .with_error_code(code(ResponseError::InvalidRequest))
-                .with_node_id(BrokerId(-1))
-                .with_port(-1)
-        };
+        return FindCoordinatorResponse::default()
+            .with_error_code(error)
+            .with_node_id(BrokerId(node))
+            .with_host(host)
+            .with_port(port);
     }
     let coordinators = request.coordinator_keys.into_iter().map(|key| {
-        let coordinator = Coordinator::default().with_key(key);
-        if known {
-            coordinator.with_node_id(BrokerId(NODE_ID)).with_host(host.clone()).with_port(port)
-        } else {
-            coordinator
-                .with_error_code(code(ResponseError::InvalidRequest))
-                .with_node_id(BrokerId(-1))
-                .with_port(-1)
-        }
+        Coordinator::default()
+            .with_key(key)
+            .with_error_code(error)
+            .with_node_id(BrokerId(node))
+            .with_host(host.clone())
+            .with_port(port)
     });
-    response.with_coordinators(coordinators.collect())
+    FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
 }
 
 /// The one broker.
@@ -201,19 +195,23 @@ pub(crate) fn describe(
             .with_controller_id(BrokerId(-1))
             .with_cluster_id(cluster_id);
     }
+    let of_cluster = operations(request.include_cluster_authorized_operations, ALL_OF_CLUSTER);
     let (host, port) = address(reached_at);
     let us = DescribeClusterBroker::default()
         .with_broker_id(BrokerId(NODE_ID))
         .with_host(host)
         .with_port(port);
-    let operations =
-        if request.include_cluster_authorized_operations { ALL_OF_CLUSTER } else { NOT_ASKED };
     DescribeClusterResponse::default()
         .with_endpoint_type(BROKERS)
         .with_cluster_id(cluster_id)
         .with_controller_id(BrokerId(NODE_ID))
         .with_brokers(vec![us])
-        .with_cluster_authorized_operations(operations)
+        .with_cluster_authorized_operations(of_cluster)
+}
+
+/// What the client may do, if it asks.
+fn operations(asked: bool, all: i32) -> i32 {
+    if asked { all } else { NOT_ASKED }
 }
 
 /// Where a client reached us is where it reaches us again.

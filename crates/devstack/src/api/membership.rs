@@ -93,7 +93,7 @@ pub(super) fn commit_in_transaction(
             transactions.may_commit_offsets(&body.transactional_id, claim, &body.group_id);
         if let Err(error) = allowed {
             let error = transactions::abortable_as(error, version, ABORTABLE_FROM);
-            return refusal::txn_offset_commit(body, error.code());
+            return refusal::txn_offset_commit(&body, error.code());
         }
         let exists = has_partition(topics);
         offsets::commit_in_transaction(groups, &body, &exists, now, &mut effects.changes)

@@ -12,6 +12,22 @@ use crate::broker::Broker;
 use crate::peer::Peer;
 use crate::wire::{Request, WireError};
 
+/// The answer to each topic and partition of a request: its name or index, and an error code. Several APIs have the
+/// same fields for this, each in types of its own.
+macro_rules! each_partition {
+    ($topics:expr => $topic:ident, $partition:ident, $code:expr) => {{
+        let topics = $topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                $partition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code($code)
+            });
+            $topic::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
+        });
+        topics.collect()
+    }};
+}
+
 mod cluster;
 mod configs;
 mod fetch;
@@ -22,6 +38,8 @@ mod offset_fetch;
 mod offsets;
 mod produce;
 mod refusal;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod transactions;
 

@@ -27,6 +27,22 @@ pub(crate) type Exists<'a> = &'a dyn Fn(&str, i32) -> bool;
 /// What became of one partition after the other.
 type Outcome = Result<(), ResponseError>;
 
+/// The offsets in a request to commit them. OffsetCommit and TxnOffsetCommit have the same fields in types of their own.
+macro_rules! new_offsets {
+    ($topics:expr) => {{
+        let offsets = $topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|partition| NewOffset {
+                topic: topic.name.as_str().to_owned(),
+                partition: partition.partition_index,
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+            })
+        });
+        offsets.collect()
+    }};
+}
+
 pub(crate) fn commit(
     coordinator: &mut Coordinator,
     request: &OffsetCommitRequest,
@@ -35,35 +51,20 @@ pub(crate) fn commit(
     now: Millis,
     changes: &mut Vec<Change>,
 ) -> OffsetCommitResponse {
-    let offsets = request.topics.iter().flat_map(|topic| {
-        topic.partitions.iter().map(|partition| NewOffset {
-            topic: topic.name.as_str().to_owned(),
-            partition: partition.partition_index,
-            offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch,
-            metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
-        })
-    });
     let commit = Commit {
         group: request.group_id.as_str().to_owned(),
         member_id: request.member_id.as_str().to_owned(),
         instance_id: request.group_instance_id.as_deref().map(str::to_owned),
         generation: request.generation_id_or_member_epoch,
         producer_id: None,
-        offsets: offsets.collect(),
+        offsets: new_offsets!(request.topics),
     };
     let mut outcomes = commit_existing(coordinator, commit, version >= 9, exists, now, changes);
-    let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().zip(&mut outcomes).map(|(partition, outcome)| {
-            OffsetCommitResponsePartition::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(code(outcome))
-        });
-        OffsetCommitResponseTopic::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions.collect())
-    });
-    OffsetCommitResponse::default().with_topics(topics.collect())
+    let topics = each_partition!(
+        request.topics => OffsetCommitResponseTopic, OffsetCommitResponsePartition,
+        code(outcomes.next().expect("there is one for each partition"))
+    );
+    OffsetCommitResponse::default().with_topics(topics)
 }
 
 /// The caller has checked the producer against its transaction, which this group is part of.
@@ -74,39 +75,24 @@ pub(crate) fn commit_in_transaction(
     now: Millis,
     changes: &mut Vec<Change>,
 ) -> TxnOffsetCommitResponse {
-    let offsets = request.topics.iter().flat_map(|topic| {
-        topic.partitions.iter().map(|partition| NewOffset {
-            topic: topic.name.as_str().to_owned(),
-            partition: partition.partition_index,
-            offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch,
-            metadata: partition.committed_metadata.as_deref().unwrap_or_default().to_owned(),
-        })
-    });
     let commit = Commit {
         group: request.group_id.as_str().to_owned(),
         member_id: request.member_id.as_str().to_owned(),
         instance_id: request.group_instance_id.as_deref().map(str::to_owned),
         generation: request.generation_id,
         producer_id: Some(request.producer_id.0),
-        offsets: offsets.collect(),
+        offsets: new_offsets!(request.topics),
     };
     let mut outcomes = if commit.group.is_empty() {
         vec![Err(ResponseError::InvalidGroupId); commit.offsets.len()].into_iter()
     } else {
         commit_existing(coordinator, commit, false, exists, now, changes)
     };
-    let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().zip(&mut outcomes).map(|(partition, outcome)| {
-            TxnOffsetCommitResponsePartition::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(code(outcome))
-        });
-        TxnOffsetCommitResponseTopic::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions.collect())
-    });
-    TxnOffsetCommitResponse::default().with_topics(topics.collect())
+    let topics = each_partition!(
+        request.topics => TxnOffsetCommitResponseTopic, TxnOffsetCommitResponsePartition,
+        code(outcomes.next().expect("there is one for each partition"))
+    );
+    TxnOffsetCommitResponse::default().with_topics(topics)
 }
 
 /// Commits what exists. If there is nothing, the coordinator isn't asked, and nobody learns whether it would have
@@ -174,17 +160,11 @@ pub(crate) fn delete(
         Ok(outcomes) => merge(&existing, outcomes),
         Err(error) => return response.with_error_code(error.code()),
     };
-    let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().zip(&mut outcomes).map(|(partition, outcome)| {
-            OffsetDeleteResponsePartition::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(code(outcome))
-        });
-        OffsetDeleteResponseTopic::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions.collect())
-    });
-    response.with_topics(topics.collect())
+    let topics = each_partition!(
+        request.topics => OffsetDeleteResponseTopic, OffsetDeleteResponsePartition,
+        code(outcomes.next().expect("there is one for each partition"))
+    );
+    response.with_topics(topics)
 }
 
 fn code(outcome: Outcome) -> i16 {

@@ -37,12 +37,12 @@ pub(crate) fn refuse(request: &Request, error: ResponseError) -> Result<Bytes, W
     match request.api {
         ApiKey::Produce => request.answer(&produce(request.produce_body()?, code)),
         ApiKey::Fetch => request.answer(&FetchResponse::default().with_error_code(code)),
-        ApiKey::ListOffsets => request.answer(&list_offsets(request.body()?, code)),
+        ApiKey::ListOffsets => request.answer(&list_offsets(&request.body()?, code)),
         ApiKey::CreateTopics => request.answer(&create_topics(request.body()?, code)),
         ApiKey::OffsetFetch => {
             request.answer(&offset_fetch(request.body()?, request.version, code))
         }
-        ApiKey::TxnOffsetCommit => request.answer(&txn_offset_commit(request.body()?, code)),
+        ApiKey::TxnOffsetCommit => request.answer(&txn_offset_commit(&request.body()?, code)),
         ApiKey::AddPartitionsToTxn => request.answer(&add_partitions(request.body()?, code)),
         ApiKey::FindCoordinator => {
             request.answer(&coordinator(request.body()?, request.version, code))
@@ -88,17 +88,9 @@ fn produce(request: ProduceRequest, code: i16) -> ProduceResponse {
     ProduceResponse::default().with_responses(topics.collect())
 }
 
-fn list_offsets(request: ListOffsetsRequest, code: i16) -> ListOffsetsResponse {
-    let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|partition| {
-            ListOffsetsPartitionResponse::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(code)
-        });
-        let partitions = partitions.collect();
-        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
-    });
-    ListOffsetsResponse::default().with_topics(topics.collect())
+fn list_offsets(request: &ListOffsetsRequest, code: i16) -> ListOffsetsResponse {
+    let topics = each_partition!(request.topics => ListOffsetsTopicResponse, ListOffsetsPartitionResponse, code);
+    ListOffsetsResponse::default().with_topics(topics)
 }
 
 fn create_topics(request: CreateTopicsRequest, code: i16) -> CreateTopicsResponse {
@@ -120,19 +112,11 @@ fn offset_fetch(request: OffsetFetchRequest, version: i16, code: i16) -> OffsetF
 }
 
 pub(super) fn txn_offset_commit(
-    request: TxnOffsetCommitRequest,
+    request: &TxnOffsetCommitRequest,
     code: i16,
 ) -> TxnOffsetCommitResponse {
-    let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|partition| {
-            TxnOffsetCommitResponsePartition::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(code)
-        });
-        let partitions = partitions.collect();
-        TxnOffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
-    });
-    TxnOffsetCommitResponse::default().with_topics(topics.collect())
+    let topics = each_partition!(request.topics => TxnOffsetCommitResponseTopic, TxnOffsetCommitResponsePartition, code);
+    TxnOffsetCommitResponse::default().with_topics(topics)
 }
 
 fn add_partitions(request: AddPartitionsToTxnRequest, code: i16) -> AddPartitionsToTxnResponse {

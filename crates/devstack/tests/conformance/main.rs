@@ -24,4 +24,6 @@ mod topics;
 mod transaction_clients;
 mod transaction_offsets;
 mod transactions;
+#[path = "../waiting/mod.rs"]
+mod waiting;
 mod wire;

@@ -1,10 +1,11 @@
 //! Where the broker is, names of one's own on it, and clients for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
 
+use crate::waiting::within;
 use crate::wire::Wire;
 
 /// How long anything may take that only has to happen at some time.
@@ -52,15 +53,8 @@ pub fn transactional_id() -> String {
 }
 
 /// Asks again and again until there is an answer.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(DEADLINE, what, ask)
 }
 
 pub fn now_ms() -> i64 {

@@ -106,6 +106,11 @@ pub(crate) fn committed(stack: &DevStack, group: &str) -> Offset {
     offsets.elements()[0].offset()
 }
 
+/// The faults that leave a client without an answer.
+pub(crate) fn broken_requests() -> [Fault; 4] {
+    [Fault::lose_answer(), Fault::disconnect(), Fault::crash_before(AWAY), Fault::crash_after(AWAY)]
+}
+
 /// Runs `case` with each of the faults, all at the same time: they wait more than they work.
 ///
 /// # Panics

@@ -6,6 +6,7 @@ use std::time::Instant;
 use devstack::DevStack;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::FutureProducer;
 use rdkafka::{ClientContext, Offset};
 
 use crate::clients::{AWAY, DEADLINE, TOPIC, committed, config, idempotent, send, stack, text};
@@ -75,14 +76,20 @@ impl Member {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_member_whose_session_expires_joins_again_and_goes_on_where_it_has_committed() {
+/// A stack with one record, and a group that has read it and committed its offset.
+async fn read_and_committed_one() -> (DevStack, FutureProducer, Member) {
     let stack = stack().await;
     let producer = idempotent(&stack);
     send(&producer, "a").await.unwrap();
     let member = Member::join(&stack);
     assert_eq!(member.next(), "a");
     member.0.commit_consumer_state(CommitMode::Sync).unwrap();
+    (stack, producer, member)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_session_expires_joins_again_and_goes_on_where_it_has_committed() {
+    let (stack, producer, member) = read_and_committed_one().await;
 
     assert_eq!(stack.expire_sessions("another group"), 0);
     assert_eq!(stack.expire_sessions(GROUP), 1);
@@ -93,12 +100,7 @@ async fn a_member_whose_session_expires_joins_again_and_goes_on_where_it_has_com
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_keeps_members_and_offsets_of_a_group() {
-    let stack = stack().await;
-    let producer = idempotent(&stack);
-    send(&producer, "a").await.unwrap();
-    let member = Member::join(&stack);
-    assert_eq!(member.next(), "a");
-    member.0.commit_consumer_state(CommitMode::Sync).unwrap();
+    let (stack, producer, member) = read_and_committed_one().await;
 
     stack.crash();
     assert!(!stack.is_running());

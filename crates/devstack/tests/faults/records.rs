@@ -7,21 +7,17 @@ use futures::FutureExt;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::FutureProducer;
 
-use crate::clients::{AWAY, all_at_once, client, idempotent, send, stack, values};
+use crate::clients::{AWAY, all_at_once, broken_requests, client, idempotent, send, stack, values};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_happens_to_a_write_of_an_idempotent_producer_it_is_there_once() {
-    let faults = [
-        Fault::lose_answer(),
+    let others = [
         Fault::lose_answer().times(3),
-        Fault::disconnect(),
-        Fault::crash_before(AWAY),
-        Fault::crash_after(AWAY),
         Fault::error(ResponseError::NotLeaderOrFollower),
         Fault::error(ResponseError::NotEnoughReplicas).times(2),
         Fault::delay(AWAY),
     ];
-    all_at_once(faults, async |fault| {
+    all_at_once(broken_requests().into_iter().chain(others), async |fault| {
         let stack = stack().await;
         let producer = idempotent(&stack);
         stack.inject(fault.of(ApiKey::Produce).after(1));

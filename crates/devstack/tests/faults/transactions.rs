@@ -7,7 +7,8 @@ use rdkafka::producer::{FutureProducer, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::clients::{
-    AWAY, DEADLINE, TOPIC, all_at_once, client, committed, end, send, stack, values,
+    AWAY, DEADLINE, TOPIC, all_at_once, broken_requests, client, committed, end, send, stack,
+    values,
 };
 
 const GROUP: &str = "group";
@@ -49,17 +50,13 @@ async fn transact(stack: &DevStack, producer: &FutureProducer, value: &str, offs
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_happens_to_a_commit_it_is_done_once() {
-    let faults = [
-        Fault::lose_answer(),
+    let others = [
         Fault::lose_answer().times(3),
-        Fault::disconnect(),
-        Fault::crash_before(AWAY),
-        Fault::crash_after(AWAY),
         Fault::error(ResponseError::CoordinatorNotAvailable).times(2),
         Fault::error(ResponseError::ConcurrentTransactions),
         Fault::delay(AWAY),
     ];
-    all_at_once(faults, async |fault| {
+    all_at_once(broken_requests().into_iter().chain(others), async |fault| {
         let stack = stack().await;
         let producer = transactional(&stack);
         producer.init_transactions(DEADLINE).unwrap();
@@ -88,13 +85,7 @@ async fn a_transaction_survives_whatever_happens_to_any_of_its_requests() {
         ApiKey::TxnOffsetCommit,
         ApiKey::EndTxn,
     ];
-    let faults = [
-        Fault::lose_answer(),
-        Fault::disconnect(),
-        Fault::crash_before(AWAY),
-        Fault::crash_after(AWAY),
-    ];
-    let of = |api| faults.clone().map(|fault| fault.of(api).from_client("transactional"));
+    let of = |api| broken_requests().map(|fault| fault.of(api).from_client("transactional"));
     all_at_once(apis.into_iter().flat_map(of), async |fault| {
         let stack = stack().await;
         stack.inject(fault);

@@ -14,6 +14,8 @@ mod check;
 mod pipeline;
 mod reading;
 mod run;
+#[path = "../waiting/mod.rs"]
+mod waiting;
 mod writer;
 
 use std::sync::Arc;

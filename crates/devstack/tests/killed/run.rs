@@ -1,9 +1,11 @@
 //! What the clients of a run share: names, how far they are, when to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
+
+use crate::waiting::within;
 
 /// How long anything may take that only has to happen at some time.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -59,13 +61,7 @@ impl Run {
     }
 }
 
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Asks again and again until there is an answer.
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(DEADLINE, what, ask)
 }

@@ -1,26 +1,13 @@
 use std::collections::HashMap;
-use std::fmt::Debug;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
-use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::*;
+use crate::api::tests::sent;
 use crate::group::Answer;
-
-/// A response as a client of this version reads it.
-fn sent<T: Encodable + Decodable + Debug>(response: &T, version: i16) -> T {
-    let mut bytes = BytesMut::new();
-    response
-        .encode(&mut bytes, version)
-        .unwrap_or_else(|error| panic!("{error} in version {version}: {response:?}"));
-    let mut bytes = bytes.freeze();
-    let response = T::decode(&mut bytes, version).unwrap();
-    assert!(bytes.is_empty());
-    response
-}
 
 struct Broker {
     coordinator: Coordinator,

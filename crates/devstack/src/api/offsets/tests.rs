@@ -1,6 +1,3 @@
-use std::fmt::Debug;
-
-use bytes::BytesMut;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -16,22 +13,11 @@ use kafka_protocol::messages::txn_offset_commit_request::{
 use kafka_protocol::messages::{
     GroupId, OffsetFetchRequest, OffsetFetchResponse, ProducerId, TopicName,
 };
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 
 use super::*;
 use crate::api::offset_fetch::fetch;
-
-/// A response as a client of this version reads it.
-fn sent<T: Encodable + Decodable + Debug>(response: &T, version: i16) -> T {
-    let mut bytes = BytesMut::new();
-    response
-        .encode(&mut bytes, version)
-        .unwrap_or_else(|error| panic!("{error} in version {version}: {response:?}"));
-    let mut bytes = bytes.freeze();
-    let response = T::decode(&mut bytes, version).unwrap();
-    assert!(bytes.is_empty());
-    response
-}
+use crate::api::tests::sent;
 
 /// The topic `trips` has the partitions 0 to 2.
 fn exists(topic: &str, partition: i32) -> bool {
