@@ -23,8 +23,8 @@ use crate::log::{AbortedTransaction, Log, parse_key};
 use crate::storage::{Change, LogId, Storage, StorageError, Table};
 use crate::topics::Topics;
 use crate::topics::config::Overrides;
-use crate::transactions::{Ended, Transactions};
-use crate::waiting::Waiting;
+use crate::transactions::{EndedTransaction, Transactions};
+use crate::waiting::WaitingRequests;
 
 /// The id of the only broker.
 pub(crate) const NODE_ID: i32 = 1;
@@ -35,7 +35,7 @@ const CLUSTER_ID: &str = "cluster_id";
 
 /// What a broker is told.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
+pub(crate) struct BrokerSettings {
     /// Create a topic when a client asks for its metadata and allows it (`auto.create.topics.enable`).
     pub(crate) auto_create_topics: bool,
     /// Partitions of a topic whose creator leaves it to the broker (`num.partitions`).
@@ -44,7 +44,7 @@ pub(crate) struct Settings {
 
 /// Everything that the broker knows and that a request may change.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct BrokerState {
     pub(crate) topics: Topics,
     pub(crate) logs: HashMap<LogId, Log>,
     pub(crate) transactions: Transactions,
@@ -53,17 +53,17 @@ pub(crate) struct State {
 
 /// A broker that runs, as all its connections share it.
 pub(crate) struct Broker {
-    pub(crate) settings: Settings,
+    pub(crate) settings: BrokerSettings,
     pub(crate) cluster_id: String,
     pub(crate) clock: Clock,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) faults: Arc<Faults>,
     /// Requests that wait for their group.
-    pub(crate) waiting: Waiting,
+    pub(crate) waiting: WaitingRequests,
     /// How many brokers ran before it on the same storage.
     pub(crate) life: u64,
-    state: Mutex<State>,
+    state: Mutex<BrokerState>,
     /// Wakes the timers when they sleep without a deadline.
     deadlines: Notify,
     timers_sleep: AtomicBool,
@@ -73,7 +73,7 @@ pub(crate) struct Broker {
     is_broken: watch::Sender<bool>,
 }
 
-impl State {
+impl BrokerState {
     /// The state as it was stored, and the cluster's id, made up if there is none.
     pub(crate) fn load(
         storage: &dyn Storage,
@@ -90,7 +90,7 @@ impl State {
         let transactions = Transactions::load(storage.entries(Table::Transactions)?, &meta)
             .map_err(of(Table::Transactions, "transactional id"))?;
         let (groups, offsets) = (storage.entries(Table::Groups)?, storage.entries(Table::Offsets)?);
-        let groups = Coordinator::load(group::Options::default(), groups, offsets, now)?;
+        let groups = Coordinator::load(group::GroupOptions::default(), groups, offsets, now)?;
         let cluster_id = if let Some(json) = meta.get(CLUSTER_ID) {
             serde_json::from_str(json).map_err(of(Table::Meta, CLUSTER_ID))?
         } else {
@@ -142,8 +142,13 @@ impl State {
     }
 
     /// Writes the markers of a transaction that has ended, and decides the offsets that it held.
-    pub(crate) fn conclude(&mut self, ended: Ended, now: Millis, changes: &mut Vec<Change>) {
-        let Ended { end, producer_id, epoch, logs } = ended;
+    pub(crate) fn conclude(
+        &mut self,
+        ended: EndedTransaction,
+        now: Millis,
+        changes: &mut Vec<Change>,
+    ) {
+        let EndedTransaction { end, producer_id, epoch, logs } = ended;
         for id in logs {
             // A topic may be deleted while a transaction writes to it.
             if let Some(log) = self.logs.get_mut(&id) {
@@ -196,14 +201,14 @@ fn load_logs(storage: &dyn Storage) -> Result<HashMap<LogId, Log>, StorageError>
 impl Broker {
     /// A broker with the state that was stored.
     pub(crate) fn open(
-        settings: Settings,
+        settings: BrokerSettings,
         storage: Arc<dyn Storage>,
         faults: Arc<Faults>,
         life: u64,
     ) -> Result<Self, StorageError> {
         let clock = Clock::new();
         let mut changes = Vec::new();
-        let (state, cluster_id) = State::load(&*storage, clock.now(), &mut changes)?;
+        let (state, cluster_id) = BrokerState::load(&*storage, clock.now(), &mut changes)?;
         storage.commit(&changes)?;
         let journal = Arc::new(Journal::start(Arc::clone(&storage)));
         Ok(Self {
@@ -213,7 +218,7 @@ impl Broker {
             storage,
             journal,
             faults,
-            waiting: Waiting::default(),
+            waiting: WaitingRequests::default(),
             life,
             state: Mutex::new(state),
             deadlines: Notify::new(),
@@ -225,14 +230,14 @@ impl Broker {
     }
 
     /// Looks at the state.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&BrokerState) -> T) -> T {
         look(&self.lock())
     }
 
     /// Changes the state, hands what must last to the journal, and answers the requests that have waited for it.
     pub(crate) fn update<T>(
         &self,
-        change: impl FnOnce(&mut State, Millis, &mut Effects) -> T,
+        change: impl FnOnce(&mut BrokerState, Millis, &mut Effects) -> T,
     ) -> T {
         let mut effects = Effects::default();
         let mut state = self.lock();
@@ -260,7 +265,7 @@ impl Broker {
         loop {
             // Before looking, so that no deadline is set unseen.
             self.timers_sleep.store(true, Ordering::Release);
-            let Some(deadline) = self.look(State::next_deadline) else {
+            let Some(deadline) = self.look(BrokerState::next_deadline) else {
                 self.deadlines.notified().await;
                 continue;
             };
@@ -305,7 +310,7 @@ impl Broker {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BrokerState> {
         self.state.lock().unwrap_or_else(|_| {
             // Half a change may be in it, and the journal knows nothing of that half.
             self.is_broken.send_replace(true);

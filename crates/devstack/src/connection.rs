@@ -15,7 +15,7 @@ use tracing::{debug, error, warn};
 use crate::api;
 use crate::broker::Broker;
 use crate::faults::Action;
-use crate::journal::Position;
+use crate::journal::JournalPosition;
 use crate::peer::Peer;
 use crate::wire::{Request, WireError, frame};
 
@@ -38,7 +38,7 @@ pub(crate) struct CrashOrder {
 }
 
 /// An answer, how far the journal must be before it may leave, and its share of [`ANSWER_BYTES_WAITING`].
-type Pending = (Position, Bytes, OwnedSemaphorePermit);
+type Pending = (JournalPosition, Bytes, OwnedSemaphorePermit);
 
 /// Serves one connection until either side closes it. Large requests wait for `room`; `crash` is told of a crash that a
 /// fault asks for.
@@ -60,14 +60,16 @@ pub(crate) async fn serve(
     if let Err(error) = reading.await {
         // What a stranger sends is no error of ours; what we can't write is.
         match error {
-            Closed::Wire(error @ WireError::Unwritable { .. }) => {
+            ConnectionEnd::Wire(error @ WireError::Unwritable { .. }) => {
                 error!(%error, client = %peer.addr, "closing");
             }
-            Closed::Wire(error) => warn!(%error, client = %peer.addr, "closing a connection"),
-            Closed::Slow => warn!(%error, client = %peer.addr, "closing a connection"),
-            Closed::Idle => debug!(client = %peer.addr, "closing a connection that is idle"),
-            Closed::Io(error) => debug!(%error, client = %peer.addr, "a connection ended"),
-            Closed::Fault => {
+            ConnectionEnd::Wire(error) => {
+                warn!(%error, client = %peer.addr, "closing a connection");
+            }
+            ConnectionEnd::Slow => warn!(%error, client = %peer.addr, "closing a connection"),
+            ConnectionEnd::Idle => debug!(client = %peer.addr, "closing a connection that is idle"),
+            ConnectionEnd::Io(error) => debug!(%error, client = %peer.addr, "a connection ended"),
+            ConnectionEnd::Fault => {
                 // Answers to earlier requests are lost with it, as they may be on any network.
                 writing.abort();
                 return;
@@ -81,7 +83,7 @@ pub(crate) async fn serve(
 
 /// Why a connection ends that the client did not close.
 #[derive(Debug, thiserror::Error)]
-enum Closed {
+enum ConnectionEnd {
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error(transparent)]
@@ -101,19 +103,20 @@ async fn read(
     room: &Arc<frame::Room>,
     answers: &mpsc::Sender<Pending>,
     crash: &mpsc::UnboundedSender<CrashOrder>,
-) -> Result<(), Closed> {
+) -> Result<(), ConnectionEnd> {
     let answer_bytes = Arc::new(Semaphore::new(ANSWER_BYTES_WAITING));
     loop {
-        if timeout(IDLE, from.fill_buf()).await.map_err(|_| Closed::Idle)??.is_empty() {
+        if timeout(IDLE, from.fill_buf()).await.map_err(|_| ConnectionEnd::Idle)??.is_empty() {
             return Ok(());
         }
-        let frame =
-            timeout(FRAME, frame::read(&mut from, room)).await.map_err(|_| Closed::Slow)??;
+        let frame = timeout(FRAME, frame::read(&mut from, room))
+            .await
+            .map_err(|_| ConnectionEnd::Slow)??;
         let Some((frame, _room)) = frame else { return Ok(()) };
         let request = Request::read(frame)?;
         if broker.is_dying() {
             // Faults are for those who live.
-            return Err(Closed::Fault);
+            return Err(ConnectionEnd::Fault);
         }
         // Before the fault is met, so that nobody clears it unseen.
         let cleared = broker.faults.cleared();
@@ -121,10 +124,10 @@ async fn read(
         match action {
             Some(Action::Hold) => cleared.await,
             Some(Action::Delay(delay)) => tokio::time::sleep(delay).await,
-            Some(Action::Disconnect) => return Err(Closed::Fault),
+            Some(Action::Disconnect) => return Err(ConnectionEnd::Fault),
             Some(Action::CrashBefore { back_after }) => {
                 let _ = crash.send(CrashOrder { life: broker.life, back_after });
-                return Err(Closed::Fault);
+                return Err(ConnectionEnd::Fault);
             }
             _ => {}
         }
@@ -145,7 +148,7 @@ async fn read(
             if let (Some(Action::CrashAfter { back_after }), Ok(())) = (action, durable) {
                 let _ = crash.send(CrashOrder { life: broker.life, back_after });
             }
-            return Err(Closed::Fault);
+            return Err(ConnectionEnd::Fault);
         }
         if let Some(answer) = answer {
             let share = answer.len().min(ANSWER_BYTES_WAITING) as u32;

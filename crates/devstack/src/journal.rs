@@ -2,7 +2,7 @@
 //! that wait at once.
 //!
 //! The order in which changes are submitted is the order in which they become durable. Whoever wants to acknowledge
-//! something waits for its [`Position`] first.
+//! something waits for its [`JournalPosition`] first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -19,7 +19,7 @@ const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many submissions came up to here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position(u64);
+pub(crate) struct JournalPosition(u64);
 
 /// Why something is not durable and won't be.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,36 +37,36 @@ pub(crate) enum JournalError {
 
 /// Where the writer is.
 #[derive(Debug, Clone)]
-struct Progress {
-    durable: Position,
+struct JournalProgress {
+    durable: JournalPosition,
     end: Option<JournalError>,
 }
 
 #[derive(Debug)]
-struct Submission {
+struct QueuedChanges {
     changes: Vec<Change>,
     bytes: usize,
 }
 
 #[derive(Debug)]
 struct Queue {
-    waiting: VecDeque<Submission>,
+    waiting: VecDeque<QueuedChanges>,
     /// Of what waits and of what is being committed.
     bytes: usize,
-    submitted: Position,
+    submitted: JournalPosition,
     /// Set once: nothing more is taken.
     closed: bool,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedJournal {
     queue: Mutex<Queue>,
     /// Rung when something waits or the queue is closed.
     bell: Condvar,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<JournalProgress>,
 }
 
-impl Shared {
+impl SharedJournal {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().expect("no panic while it is held")
     }
@@ -75,33 +75,33 @@ impl Shared {
 /// Writes changes to a [`Storage`] in the order in which they are submitted. Dropped, it stops.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    shared: Arc<Shared>,
+    shared: Arc<SharedJournal>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Journal {
     /// Starts the writer.
     pub(crate) fn start(storage: Arc<dyn Storage>) -> Self {
-        let start = Position(0);
+        let start = JournalPosition(0);
         let queue = Queue { waiting: VecDeque::new(), bytes: 0, submitted: start, closed: false };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedJournal {
             queue: Mutex::new(queue),
             bell: Condvar::new(),
-            progress: watch::Sender::new(Progress { durable: start, end: None }),
+            progress: watch::Sender::new(JournalProgress { durable: start, end: None }),
         });
-        let writer = Writer { storage, shared: Arc::clone(&shared) };
+        let writer = JournalWriter { storage, shared: Arc::clone(&shared) };
         let thread = std::thread::Builder::new().name("journal".into());
         let thread = thread.spawn(move || writer.run()).expect("the system has threads");
         Self { shared, writer: Mutex::new(Some(thread)) }
     }
 
     /// Hands in changes that are to be written all or not at all. Never waits for the storage.
-    pub(crate) fn submit(&self, changes: Vec<Change>) -> Position {
+    pub(crate) fn submit(&self, changes: Vec<Change>) -> JournalPosition {
         let bytes = changes.iter().map(size).sum();
         let mut queue = self.shared.queue();
         queue.submitted.0 += 1;
         if !queue.closed {
-            queue.waiting.push_back(Submission { changes, bytes });
+            queue.waiting.push_back(QueuedChanges { changes, bytes });
             queue.bytes += bytes;
             self.shared.bell.notify_one();
         }
@@ -109,12 +109,12 @@ impl Journal {
     }
 
     /// Behind everything that is submitted so far.
-    pub(crate) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> JournalPosition {
         self.shared.queue().submitted
     }
 
     /// Waits until all that is submitted up to `position` is durable.
-    pub(crate) async fn durable(&self, position: Position) -> Result<(), JournalError> {
+    pub(crate) async fn durable(&self, position: JournalPosition) -> Result<(), JournalError> {
         let progress =
             self.progress(|progress| progress.durable >= position || progress.end.is_some()).await;
         match progress.end {
@@ -170,7 +170,7 @@ impl Journal {
         }
     }
 
-    async fn progress(&self, condition: impl FnMut(&Progress) -> bool) -> Progress {
+    async fn progress(&self, condition: impl FnMut(&JournalProgress) -> bool) -> JournalProgress {
         let mut progress = self.shared.progress.subscribe();
         let progress = progress.wait_for(condition).await;
         progress.expect("its sender is held by self").clone()
@@ -183,7 +183,7 @@ impl Drop for Journal {
     }
 }
 
-impl Shared {
+impl SharedJournal {
     /// Tells all who wait why nothing more comes. The first reason stays.
     fn end(&self, reason: JournalError) {
         self.progress.send_if_modified(|progress| {
@@ -194,12 +194,12 @@ impl Shared {
     }
 }
 
-struct Writer {
+struct JournalWriter {
     storage: Arc<dyn Storage>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedJournal>,
 }
 
-impl Writer {
+impl JournalWriter {
     fn run(self) {
         while let Some((changes, count, bytes)) = self.next() {
             let committed = self.storage.commit(&changes);
@@ -241,7 +241,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for JournalWriter {
     /// A bug in the storage must not leave anyone waiting.
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, mpsc};
 use tracing::{error, info};
 
-use crate::broker::{Broker, Settings};
+use crate::broker::{Broker, BrokerSettings};
 use crate::connection::CrashOrder;
 use crate::faults::{Fault, Faults};
 use crate::journal::Journal;
@@ -96,14 +96,14 @@ impl From<StorageError> for StartError {
 /// ```
 pub struct DevStack {
     runtime: Option<Runtime>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedStack>,
     registry_addr: SocketAddr,
     registry: actix_web::dev::ServerHandle,
 }
 
 /// What outlives a crash of the broker.
-struct Shared {
-    settings: Settings,
+struct SharedStack {
+    settings: BrokerSettings,
     kafka: SocketAddr,
     storage: Arc<dyn Storage>,
     faults: Arc<Faults>,
@@ -141,7 +141,7 @@ impl DevStack {
             Some(dir) => Arc::new(Sqlite::open(dir)?),
             None => Arc::new(Sqlite::in_memory()?),
         };
-        let settings = Settings { auto_create_topics, default_partitions };
+        let settings = BrokerSettings { auto_create_topics, default_partitions };
         let faults = Arc::new(Faults::default());
         let broker = Broker::open(settings, Arc::clone(&storage), Arc::clone(&faults), 0)?;
         let catalog = Catalog::load(storage.entries(Table::Registry)?)?;
@@ -163,7 +163,7 @@ impl DevStack {
         let registry_handle = registry.handle();
         runtime.spawn(registry);
         drop(guard);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedStack {
             settings,
             kafka,
             storage,
@@ -347,7 +347,7 @@ impl Drop for DevStack {
     }
 }
 
-impl Shared {
+impl SharedStack {
     async fn crash(&self) {
         if let Some(server) = self.server.lock().await.take() {
             server.crash().await;
@@ -398,7 +398,7 @@ impl Shared {
 }
 
 /// Crashes the broker when a fault says so, and brings it back.
-async fn obey(shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<CrashOrder>) {
+async fn obey(shared: Arc<SharedStack>, mut orders: mpsc::UnboundedReceiver<CrashOrder>) {
     while let Some(CrashOrder { life, back_after }) = orders.recv().await {
         if !shared.crash_life(life).await {
             continue;

@@ -26,7 +26,7 @@ const FIRST_BATCHES: usize = 256;
 const PIECE: usize = 8 << 20;
 
 /// A log as it is before it is cleaned.
-struct Snapshot {
+struct LogSnapshot {
     id: LogId,
     config: Effective,
     start: i64,
@@ -99,8 +99,8 @@ impl Sweeper {
     }
 }
 
-fn snapshot(log: &Log, config: Effective) -> Snapshot {
-    Snapshot {
+fn snapshot(log: &Log, config: Effective) -> LogSnapshot {
+    LogSnapshot {
         id: log.id(),
         config,
         start: log.start(),
@@ -113,7 +113,7 @@ fn snapshot(log: &Log, config: Effective) -> Snapshot {
 fn sweep_log(
     broker: &Broker,
     runtime: &Handle,
-    log: &Snapshot,
+    log: &LogSnapshot,
     compact: bool,
 ) -> Result<(), SweepError> {
     let now = broker.clock.now();
@@ -135,7 +135,7 @@ fn sweep_log(
 fn delete_old(
     broker: &Broker,
     runtime: &Handle,
-    log: &Snapshot,
+    log: &LogSnapshot,
     retention: Retention,
     now: Millis,
 ) -> Result<(), SweepError> {
@@ -160,7 +160,7 @@ fn delete_old(
 fn compaction(
     broker: &Broker,
     runtime: &Handle,
-    log: &Snapshot,
+    log: &LogSnapshot,
     now: Millis,
 ) -> Result<(), SweepError> {
     let storage = &*broker.storage;
@@ -175,7 +175,7 @@ fn compaction(
     };
     let mut compaction = Compaction::new(scope);
     let mut count = 0;
-    for pass in [Pass::Scan, Pass::Clean] {
+    for pass in [CompactionPass::Scan, CompactionPass::Clean] {
         let mut offset = log.start;
         loop {
             let piece = storage.batches(log.id, offset, end, PIECE)?;
@@ -184,8 +184,8 @@ fn compaction(
             let mut changes = Vec::new();
             for batch in &piece {
                 match pass {
-                    Pass::Scan => compaction.scan(batch)?,
-                    Pass::Clean => changes.extend(compaction.clean(log.id, batch)?),
+                    CompactionPass::Scan => compaction.scan(batch)?,
+                    CompactionPass::Clean => changes.extend(compaction.clean(log.id, batch)?),
                 }
             }
             if !changes.is_empty() {
@@ -202,7 +202,7 @@ fn compaction(
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Pass {
+enum CompactionPass {
     Scan,
     Clean,
 }

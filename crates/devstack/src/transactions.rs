@@ -56,7 +56,7 @@ pub(crate) struct ProducerClaim {
 /// A transaction that has ended: what is left to do is its markers and its offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "markers and offsets belong into the same change"]
-pub(crate) struct Ended {
+pub(crate) struct EndedTransaction {
     pub(crate) end: Marker,
     pub(crate) producer_id: i64,
     /// The epoch of its markers, higher than the producer's if that is to be fenced.
@@ -102,7 +102,7 @@ impl Transactions {
         timeout_ms: i32,
         claim: Option<ProducerClaim>,
         changes: &mut Vec<Change>,
-    ) -> Result<(ProducerClaim, Option<Ended>), ResponseError> {
+    ) -> Result<(ProducerClaim, Option<EndedTransaction>), ResponseError> {
         let Some(id) = id else {
             let producer_id = self.next_producer_id(changes);
             return Ok((ProducerClaim { producer_id, epoch: 0 }, None));
@@ -212,7 +212,7 @@ impl Transactions {
         claim: ProducerClaim,
         end: Marker,
         changes: &mut Vec<Change>,
-    ) -> Result<Option<Ended>, ResponseError> {
+    ) -> Result<Option<EndedTransaction>, ResponseError> {
         let transaction = self.of(id, claim)?;
         match transaction.status {
             Status::Ongoing { .. } => {
@@ -268,14 +268,22 @@ impl Transactions {
     }
 
     /// Aborts and fences the transactions that are open for longer than their time-out.
-    pub(crate) fn expire(&mut self, now: Millis, changes: &mut Vec<Change>) -> Vec<Ended> {
+    pub(crate) fn expire(
+        &mut self,
+        now: Millis,
+        changes: &mut Vec<Change>,
+    ) -> Vec<EndedTransaction> {
         let expired =
             |transaction: &Transaction| transaction.deadline().is_some_and(|at| at <= now);
         self.abort_where(expired, changes)
     }
 
     /// Aborts and fences the open transaction of `id`, as if its time were over. `None` if none is open.
-    pub(crate) fn time_out(&mut self, id: &str, changes: &mut Vec<Change>) -> Option<Ended> {
+    pub(crate) fn time_out(
+        &mut self,
+        id: &str,
+        changes: &mut Vec<Change>,
+    ) -> Option<EndedTransaction> {
         let producer_id = self.by_id.get(id)?.producer_id;
         let this = |transaction: &Transaction| {
             transaction.producer_id == producer_id && transaction.is_open()
@@ -287,7 +295,7 @@ impl Transactions {
         &mut self,
         condition: impl Fn(&Transaction) -> bool,
         changes: &mut Vec<Change>,
-    ) -> Vec<Ended> {
+    ) -> Vec<EndedTransaction> {
         let mut ids: Vec<String> = self
             .by_id
             .iter()
@@ -383,7 +391,7 @@ impl Transaction {
     }
 
     /// Ends it; with the next epoch, if its producer is to be fenced.
-    fn finish(&mut self, end: Marker, fence: bool) -> Ended {
+    fn finish(&mut self, end: Marker, fence: bool) -> EndedTransaction {
         if fence {
             // If it is alive, it may ask for the new epoch by the old one.
             self.last_epoch = Some(self.epoch);
@@ -392,7 +400,7 @@ impl Transaction {
         self.status = Status::Complete(end);
         self.groups.clear();
         let logs = std::mem::take(&mut self.logs);
-        Ended { end, producer_id: self.producer_id, epoch: self.epoch, logs }
+        EndedTransaction { end, producer_id: self.producer_id, epoch: self.epoch, logs }
     }
 }
 

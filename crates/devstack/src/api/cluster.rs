@@ -17,7 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::{LEADER_EPOCH, code, distinct};
-use crate::broker::{Broker, NODE_ID, State};
+use crate::broker::{Broker, BrokerState, NODE_ID};
 use crate::topics::config::Overrides;
 use crate::topics::{Topic, check_name};
 use crate::wire::SERVED;
@@ -65,11 +65,11 @@ pub(crate) fn metadata(
             all.map(|(name, topic)| described(name, topic, of_topic)).collect()
         }),
         Some(asked) => {
-            let one = |state: &State, name: &Option<TopicName>, id| match name {
+            let one = |state: &BrokerState, name: &Option<TopicName>, id| match name {
                 Some(name) => by_name(state, name, of_topic),
                 None => by_id(state, id, of_topic),
             };
-            let absent = |state: &State| -> Vec<String> {
+            let absent = |state: &BrokerState| -> Vec<String> {
                 let names = asked.iter().filter_map(|topic| topic.name.as_ref());
                 let absent = names.filter(|name| state.topics.get(name).is_none());
                 absent.map(|name| name.to_string()).collect()
@@ -105,7 +105,7 @@ pub(crate) fn metadata(
         .with_cluster_authorized_operations(of_cluster)
 }
 
-fn by_name(state: &State, name: &TopicName, operations: i32) -> MetadataResponseTopic {
+fn by_name(state: &BrokerState, name: &TopicName, operations: i32) -> MetadataResponseTopic {
     if let Some(topic) = state.topics.get(name) {
         return described(name, topic, operations);
     }
@@ -119,7 +119,7 @@ fn by_name(state: &State, name: &TopicName, operations: i32) -> MetadataResponse
         .with_topic_authorized_operations(NOT_ASKED)
 }
 
-fn by_id(state: &State, id: Uuid, operations: i32) -> MetadataResponseTopic {
+fn by_id(state: &BrokerState, id: Uuid, operations: i32) -> MetadataResponseTopic {
     let name = state.topics.name_of(id);
     match name.and_then(|name| Some((name, state.topics.get(name)?))) {
         Some((name, topic)) => described(name, topic, operations),

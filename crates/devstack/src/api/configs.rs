@@ -16,9 +16,9 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{code, distinct};
-use crate::broker::{Broker, NODE_ID, State};
-use crate::topics::config::{DEFINITIONS, Kind, Overrides, definition, value};
-use crate::topics::{Refusal, check_name};
+use crate::broker::{Broker, BrokerState, NODE_ID};
+use crate::topics::config::{ConfigKind, DEFINITIONS, Overrides, definition, value};
+use crate::topics::{TopicRefusal, check_name};
 use crate::transactions;
 use crate::wire::frame;
 
@@ -63,7 +63,7 @@ pub(crate) fn describe(
                 }
                 result.with_configs(configs).with_error_message(None)
             }
-            Err(Refusal { code: error, text }) => {
+            Err(TopicRefusal { code: error, text }) => {
                 result.with_error_code(code(error)).with_error_message(Some(text.into()))
             }
         }
@@ -75,7 +75,7 @@ fn describe_one(
     broker: &Broker,
     resource: &DescribeConfigsResource,
     synonyms: bool,
-) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
+) -> Result<Vec<DescribeConfigsResourceResult>, TopicRefusal> {
     let name = &*resource.resource_name;
     match resource.resource_type {
         TOPIC => {
@@ -83,7 +83,10 @@ fn describe_one(
             let overrides = broker
                 .look(|state| Some(state.topics.get(name)?.overrides.clone()))
                 .ok_or_else(|| {
-                    Refusal::new(ResponseError::UnknownTopicOrPartition, "There is no such topic.")
+                    TopicRefusal::new(
+                        ResponseError::UnknownTopicOrPartition,
+                        "There is no such topic.",
+                    )
                 })?;
             Ok(DEFINITIONS
                 .iter()
@@ -99,11 +102,11 @@ fn describe_one(
             let text = format!(
                 "Unexpected broker id, expected {NODE_ID} or empty string, but received {name}"
             );
-            Err(Refusal::new(ResponseError::InvalidRequest, text))
+            Err(TopicRefusal::new(ResponseError::InvalidRequest, text))
         }
         other => {
             let text = format!("Resources of type {other} have no configuration here");
-            Err(Refusal::new(ResponseError::InvalidRequest, text))
+            Err(TopicRefusal::new(ResponseError::InvalidRequest, text))
         }
     }
 }
@@ -112,15 +115,15 @@ fn describe_one(
 fn broker_entries(broker: &Broker) -> Vec<DescribeConfigsResourceResult> {
     let settings = broker.settings;
     let entries = [
-        ("broker.id", NODE_ID.to_string(), Kind::Int),
-        ("node.id", NODE_ID.to_string(), Kind::Int),
-        ("auto.create.topics.enable", settings.auto_create_topics.to_string(), Kind::Boolean),
-        ("num.partitions", settings.default_partitions.to_string(), Kind::Int),
-        ("default.replication.factor", "1".to_owned(), Kind::Int),
-        ("delete.topic.enable", "true".to_owned(), Kind::Boolean),
-        ("socket.request.max.bytes", frame::LARGEST.to_string(), Kind::Int),
-        ("transaction.max.timeout.ms", transactions::MAX_TIMEOUT_MS.to_string(), Kind::Int),
-        ("group.initial.rebalance.delay.ms", "0".to_owned(), Kind::Int),
+        ("broker.id", NODE_ID.to_string(), ConfigKind::Int),
+        ("node.id", NODE_ID.to_string(), ConfigKind::Int),
+        ("auto.create.topics.enable", settings.auto_create_topics.to_string(), ConfigKind::Boolean),
+        ("num.partitions", settings.default_partitions.to_string(), ConfigKind::Int),
+        ("default.replication.factor", "1".to_owned(), ConfigKind::Int),
+        ("delete.topic.enable", "true".to_owned(), ConfigKind::Boolean),
+        ("socket.request.max.bytes", frame::LARGEST.to_string(), ConfigKind::Int),
+        ("transaction.max.timeout.ms", transactions::MAX_TIMEOUT_MS.to_string(), ConfigKind::Int),
+        ("group.initial.rebalance.delay.ms", "0".to_owned(), ConfigKind::Int),
     ];
     entries
         .into_iter()
@@ -134,7 +137,7 @@ fn entry(
     name: &'static str,
     value: &str,
     source: i8,
-    kind: Kind,
+    kind: ConfigKind,
     synonyms: bool,
 ) -> DescribeConfigsResourceResult {
     let text = || Some(StrBytes::from_string(value.to_owned()));
@@ -154,12 +157,12 @@ fn entry(
     }
     // `DescribeConfigsResponse.ConfigType`
     let kind = match kind {
-        Kind::Boolean => 1,
-        Kind::String => 2,
-        Kind::Int => 3,
-        Kind::Long => 5,
-        Kind::Double => 6,
-        Kind::List => 7,
+        ConfigKind::Boolean => 1,
+        ConfigKind::String => 2,
+        ConfigKind::Int => 3,
+        ConfigKind::Long => 5,
+        ConfigKind::Double => 6,
+        ConfigKind::List => 7,
     };
     DescribeConfigsResourceResult::default()
         .with_name(StrBytes::from_static_str(name))
@@ -190,7 +193,7 @@ pub(crate) fn replace(broker: &Broker, request: AlterConfigsRequest) -> AlterCon
     AlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-fn replacement(resource: &ReplacedResource) -> Result<Overrides, Refusal> {
+fn replacement(resource: &ReplacedResource) -> Result<Overrides, TopicRefusal> {
     let mut overrides = Overrides::new();
     for config in &resource.configs {
         let value = given(&config.name, config.value.as_ref())?;
@@ -222,10 +225,10 @@ pub(crate) fn alter(
 }
 
 fn altered(
-    state: &State,
+    state: &BrokerState,
     topic: &str,
     resource: &AlterConfigsResource,
-) -> Result<Overrides, Refusal> {
+) -> Result<Overrides, TopicRefusal> {
     let mut overrides =
         state.topics.get(topic).map(|topic| topic.overrides.clone()).unwrap_or_default();
     let mut names: Vec<&StrBytes> = resource.configs.iter().map(|config| &config.name).collect();
@@ -233,7 +236,7 @@ fn altered(
     if let Some((twice, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next)
     {
         let text = format!("There are several operations on {twice}");
-        return Err(Refusal::new(ResponseError::InvalidRequest, text));
+        return Err(TopicRefusal::new(ResponseError::InvalidRequest, text));
     }
     for config in &resource.configs {
         let name = config.name.to_string();
@@ -246,9 +249,9 @@ fn altered(
                 overrides.remove(&name);
             }
             operation @ (APPEND | SUBTRACT) => {
-                if definition(&name).is_none_or(|definition| definition.kind != Kind::List) {
+                if definition(&name).is_none_or(|definition| definition.kind != ConfigKind::List) {
                     let text = format!("Can't append to or subtract from {name}: it is no list");
-                    return Err(Refusal::new(ResponseError::InvalidConfig, text));
+                    return Err(TopicRefusal::new(ResponseError::InvalidConfig, text));
                 }
                 let items = given(&name, config.value.as_ref())?.split(',').map(str::trim);
                 let current = value(&overrides, &name).split(',').map(str::trim);
@@ -265,37 +268,37 @@ fn altered(
             }
             other => {
                 let text = format!("There is no operation {other} on a configuration");
-                return Err(Refusal::new(ResponseError::InvalidRequest, text));
+                return Err(TopicRefusal::new(ResponseError::InvalidRequest, text));
             }
         }
     }
     Ok(overrides)
 }
 
-fn given<'a>(name: &str, value: Option<&'a StrBytes>) -> Result<&'a str, Refusal> {
+fn given<'a>(name: &str, value: Option<&'a StrBytes>) -> Result<&'a str, TopicRefusal> {
     value.map(|value| &**value).ok_or_else(|| {
         let text = format!("Null value not supported for {name}");
-        Refusal::new(ResponseError::InvalidRequest, text)
+        TopicRefusal::new(ResponseError::InvalidRequest, text)
     })
 }
 
-fn topic_of(kind: i8, name: &str) -> Result<&str, Refusal> {
+fn topic_of(kind: i8, name: &str) -> Result<&str, TopicRefusal> {
     match kind {
         TOPIC => Ok(name),
         BROKER => {
             let text = "The dev stack's own settings are given when it starts and don't change";
-            Err(Refusal::new(ResponseError::InvalidRequest, text))
+            Err(TopicRefusal::new(ResponseError::InvalidRequest, text))
         }
         other => {
             let text = format!("Resources of type {other} have no configuration here");
-            Err(Refusal::new(ResponseError::InvalidRequest, text))
+            Err(TopicRefusal::new(ResponseError::InvalidRequest, text))
         }
     }
 }
 
-fn parts(outcome: Result<(), Refusal>) -> (i16, Option<StrBytes>) {
+fn parts(outcome: Result<(), TopicRefusal>) -> (i16, Option<StrBytes>) {
     match outcome {
         Ok(()) => (0, None),
-        Err(Refusal { code: error, text }) => (code(error), Some(text.into())),
+        Err(TopicRefusal { code: error, text }) => (code(error), Some(text.into())),
     }
 }

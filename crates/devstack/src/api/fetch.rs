@@ -25,7 +25,7 @@ const BY_TOPIC_ID: i16 = 13;
 const READ_COMMITTED: i8 = 1;
 
 /// One partition of a request, found or not.
-struct Wanted {
+struct WantedPartition {
     topic: TopicName,
     topic_id: Uuid,
     request: FetchPartition,
@@ -79,7 +79,7 @@ pub(crate) async fn fetch(broker: &Broker, request: FetchRequest, version: i16) 
     }
 }
 
-fn find(broker: &Broker, request: FetchRequest, version: i16) -> Vec<Wanted> {
+fn find(broker: &Broker, request: FetchRequest, version: i16) -> Vec<WantedPartition> {
     broker.look(|state| {
         let mut wanted = Vec::new();
         let mut seen = HashSet::new();
@@ -101,14 +101,14 @@ fn find(broker: &Broker, request: FetchRequest, version: i16) -> Vec<Wanted> {
                     continue;
                 }
                 let (topic, topic_id) = (topic.topic.clone(), topic.topic_id);
-                wanted.push(Wanted { topic, topic_id, request, log });
+                wanted.push(WantedPartition { topic, topic_id, request, log });
             }
         }
         wanted
     })
 }
 
-fn watch(broker: &Broker, wanted: &[Wanted], news: &Arc<Notify>) {
+fn watch(broker: &Broker, wanted: &[WantedPartition], news: &Arc<Notify>) {
     broker.update(|state, _, _| {
         for id in wanted.iter().filter_map(|wanted| wanted.log.ok()) {
             if let Some(log) = state.logs.get_mut(&id) {
@@ -122,12 +122,12 @@ fn watch(broker: &Broker, wanted: &[Wanted], news: &Arc<Notify>) {
 /// there is larger alone (KIP-74).
 async fn read(
     broker: &Broker,
-    wanted: &[Wanted],
+    wanted: &[WantedPartition],
     committed_only: bool,
     max_bytes: usize,
 ) -> Result<Vec<PartitionData>, StorageError> {
     let readable: Vec<Result<Readable, ResponseError>> = broker.look(|state| {
-        let of = |wanted: &Wanted| {
+        let of = |wanted: &WantedPartition| {
             let log = state.logs.get(&wanted.log?);
             let log = log.ok_or(ResponseError::UnknownTopicOrPartition)?;
             let (high_watermark, last_stable) = (log.end(), log.last_stable());
@@ -162,7 +162,7 @@ async fn read(
         let records = if offset < readable.end && (limit > 0 || first) {
             read_records(broker, id, offset, readable.end, limit, first).await?
         } else {
-            Records::default()
+            FetchedRecords::default()
         };
         if !records.bytes.is_empty() {
             left = left.saturating_sub(records.bytes.len());
@@ -185,7 +185,7 @@ async fn read(
 
 /// Batches in a row, and the offset behind them.
 #[derive(Default)]
-struct Records {
+struct FetchedRecords {
     bytes: Bytes,
     end: i64,
 }
@@ -197,24 +197,24 @@ async fn read_records(
     end: i64,
     limit: usize,
     at_least_one: bool,
-) -> Result<Records, StorageError> {
+) -> Result<FetchedRecords, StorageError> {
     let storage = Arc::clone(&broker.storage);
     let read = move || storage.batches(log, offset, end, limit);
     let batches = tokio::task::spawn_blocking(read).await.expect("reading doesn't panic")?;
-    let Some(last) = batches.last() else { return Ok(Records::default()) };
+    let Some(last) = batches.last() else { return Ok(FetchedRecords::default()) };
     let size: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
     if size > limit && !at_least_one {
-        return Ok(Records::default());
+        return Ok(FetchedRecords::default());
     }
     let end = last.last_offset + 1;
     if let [only] = &batches[..] {
-        return Ok(Records { bytes: only.bytes.clone(), end });
+        return Ok(FetchedRecords { bytes: only.bytes.clone(), end });
     }
     let mut bytes = BytesMut::with_capacity(size);
     for batch in &batches {
         bytes.extend_from_slice(&batch.bytes);
     }
-    Ok(Records { bytes: bytes.freeze(), end })
+    Ok(FetchedRecords { bytes: bytes.freeze(), end })
 }
 
 /// Those that begin before `end`, as a response has them.
@@ -228,7 +228,7 @@ fn within(aborted: &[log::AbortedTransaction], end: i64) -> Vec<AbortedTransacti
     within.map(response).collect()
 }
 
-fn failure(wanted: &Wanted, error: ResponseError) -> PartitionData {
+fn failure(wanted: &WantedPartition, error: ResponseError) -> PartitionData {
     PartitionData::default()
         .with_partition_index(wanted.request.partition)
         .with_error_code(code(error))
@@ -239,19 +239,19 @@ fn failure(wanted: &Wanted, error: ResponseError) -> PartitionData {
         .with_records(Some(Bytes::new()))
 }
 
-fn out_of_range(wanted: &Wanted, readable: &Readable) -> PartitionData {
+fn out_of_range(wanted: &WantedPartition, readable: &Readable) -> PartitionData {
     failure(wanted, ResponseError::OffsetOutOfRange)
         .with_high_watermark(readable.high_watermark)
         .with_last_stable_offset(readable.last_stable)
         .with_log_start_offset(readable.start)
 }
 
-fn refuse(wanted: &[Wanted], error: ResponseError) -> FetchResponse {
+fn refuse(wanted: &[WantedPartition], error: ResponseError) -> FetchResponse {
     assemble(wanted, wanted.iter().map(|wanted| failure(wanted, error)).collect())
 }
 
 /// Puts the partitions of the same topic together again; they are next to each other.
-fn assemble(wanted: &[Wanted], answers: Vec<PartitionData>) -> FetchResponse {
+fn assemble(wanted: &[WantedPartition], answers: Vec<PartitionData>) -> FetchResponse {
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
     for (wanted, answer) in wanted.iter().zip(answers) {
         match topics.last_mut() {

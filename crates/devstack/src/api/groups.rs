@@ -19,8 +19,8 @@ use uuid::Uuid;
 use super::distinct;
 use crate::clock::Millis;
 use crate::group::{
-    Client, Coordinator, Description, Effects, Join, JoinAnswer, Leaving, Member, Protocol, Sync,
-    SyncAnswer, Ticket,
+    Client, Coordinator, Effects, GroupDescription, Join, JoinAnswer, Leaving, Member, Protocol,
+    Sync, SyncAnswer, Ticket,
 };
 use crate::storage::Change;
 
@@ -220,7 +220,7 @@ pub(crate) fn describe(
         .with_groups(distinct(request.groups, GroupId::clone).into_iter().map(describe).collect())
 }
 
-fn described(group: Description<'_>) -> DescribedGroup {
+fn described(group: GroupDescription<'_>) -> DescribedGroup {
     let as_described = |(member, metadata): (&Member, _)| {
         DescribedGroupMember::default()
             .with_member_id(member.id.clone().into())

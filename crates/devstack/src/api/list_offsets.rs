@@ -29,12 +29,12 @@ const READ_COMMITTED: i8 = 1;
 
 /// Where in time and in the log.
 #[derive(Debug, Clone, Copy)]
-struct Found {
+struct FoundOffset {
     timestamp: i64,
     offset: i64,
 }
 
-const NOTHING: Found = Found { timestamp: -1, offset: -1 };
+const NOTHING: FoundOffset = FoundOffset { timestamp: -1, offset: -1 };
 
 /// Finds offsets by time, and where logs begin and end.
 pub(crate) async fn list(
@@ -77,7 +77,7 @@ async fn find(
     topic: &str,
     partition: &ListOffsetsPartition,
     committed_only: bool,
-) -> Result<Found, ResponseError> {
+) -> Result<FoundOffset, ResponseError> {
     check_leader_epoch(partition.current_leader_epoch)?;
     let (log, start, end) = broker
         .look(|state| {
@@ -86,7 +86,7 @@ async fn find(
             Some((log.id(), log.start(), end))
         })
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let at = |offset| Ok(Found { timestamp: -1, offset });
+    let at = |offset| Ok(FoundOffset { timestamp: -1, offset });
     match partition.timestamp {
         LATEST => at(end),
         EARLIEST => at(start),
@@ -108,7 +108,7 @@ async fn search(
     start: i64,
     end: i64,
     search: Search,
-) -> Result<Found, ResponseError> {
+) -> Result<FoundOffset, ResponseError> {
     let failed = |error: &(dyn std::error::Error + Send + Sync)| {
         tracing::error!(%error, "searching a log by time");
         ResponseError::KafkaStorageError
@@ -124,13 +124,13 @@ async fn search(
     Ok(found.filter(|found| found.offset < end).unwrap_or(NOTHING))
 }
 
-type Searched = Result<Option<Found>, Box<dyn std::error::Error + Send + Sync>>;
+type Searched = Result<Option<FoundOffset>, Box<dyn std::error::Error + Send + Sync>>;
 
 fn first_not_before(storage: &dyn Storage, log: LogId, time: i64, start: i64) -> Searched {
     let mut from = 0;
     while let Some(batch) = storage.batch_at_time(log, from, time)? {
         if let Some((offset, timestamp)) = batch::at_time(&batch.bytes, time, start)? {
-            return Ok(Some(Found { timestamp, offset }));
+            return Ok(Some(FoundOffset { timestamp, offset }));
         }
         // Its records that are late enough lie before the start of the log.
         from = batch.last_offset + 1;
@@ -141,18 +141,18 @@ fn first_not_before(storage: &dyn Storage, log: LogId, time: i64, start: i64) ->
 fn latest(storage: &dyn Storage, log: LogId) -> Searched {
     let Some(batch) = storage.latest_batch_by_time(log)? else { return Ok(None) };
     let found = batch::latest(&batch.bytes)?;
-    Ok(found.map(|(offset, timestamp)| Found { timestamp, offset }))
+    Ok(found.map(|(offset, timestamp)| FoundOffset { timestamp, offset }))
 }
 
 fn response(
     partition: &ListOffsetsPartition,
-    found: Result<Found, ResponseError>,
+    found: Result<FoundOffset, ResponseError>,
     version: i16,
 ) -> ListOffsetsPartitionResponse {
     let response =
         ListOffsetsPartitionResponse::default().with_partition_index(partition.partition_index);
     match found {
-        Ok(Found { timestamp, offset }) => {
+        Ok(FoundOffset { timestamp, offset }) => {
             let has_epoch = offset >= 0 && version >= WITH_LEADER_EPOCH;
             let epoch = if has_epoch { LEADER_EPOCH } else { -1 };
             response.with_timestamp(timestamp).with_offset(offset).with_leader_epoch(epoch)

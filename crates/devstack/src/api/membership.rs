@@ -9,8 +9,8 @@ use kafka_protocol::messages::{
 };
 
 use super::{groups, offsets, refusal, transactions};
-use crate::broker::{Broker, State};
-use crate::group::{Answer, Client};
+use crate::broker::{Broker, BrokerState};
+use crate::group::{Client, GroupAnswer};
 use crate::peer::Peer;
 use crate::topics::Topics;
 use crate::wire::{Request, WireError};
@@ -31,7 +31,7 @@ pub(super) async fn join(
         groups::join(&mut state.groups, body, version, &client, ticket, now, effects);
     });
     let answer = match answer.await {
-        Ok(Answer::Join(answer)) => answer,
+        Ok(GroupAnswer::Join(answer)) => answer,
         _ => Err((ResponseError::RebalanceInProgress, String::new())),
     };
     Ok(groups::join_response(answer, version))
@@ -48,7 +48,7 @@ pub(super) async fn sync(
         groups::sync(&mut state.groups, body, version, ticket, now, effects);
     });
     let answer = match answer.await {
-        Ok(Answer::Sync(answer)) => answer,
+        Ok(GroupAnswer::Sync(answer)) => answer,
         _ => Err(ResponseError::RebalanceInProgress),
     };
     Ok(groups::sync_response(answer))
@@ -75,7 +75,7 @@ pub(super) fn commit(
 ) -> Result<OffsetCommitResponse, WireError> {
     let (body, version): (OffsetCommitRequest, _) = (request.body()?, request.version);
     Ok(broker.update(|state, now, effects| {
-        let State { topics, groups, .. } = state;
+        let BrokerState { topics, groups, .. } = state;
         let exists = has_partition(topics);
         offsets::commit(groups, &body, version, &exists, now, &mut effects.changes)
     }))
@@ -88,7 +88,7 @@ pub(super) fn commit_in_transaction(
     let (body, version): (TxnOffsetCommitRequest, _) = (request.body()?, request.version);
     let claim = transactions::claim(body.producer_id, body.producer_epoch);
     Ok(broker.update(|state, now, effects| {
-        let State { topics, groups, transactions, .. } = state;
+        let BrokerState { topics, groups, transactions, .. } = state;
         let allowed =
             transactions.may_commit_offsets(&body.transactional_id, claim, &body.group_id);
         if let Err(error) = allowed {
@@ -106,7 +106,7 @@ pub(super) fn delete_offsets(
 ) -> Result<OffsetDeleteResponse, WireError> {
     let body: OffsetDeleteRequest = request.body()?;
     Ok(broker.update(|state, _, effects| {
-        let State { topics, groups, .. } = state;
+        let BrokerState { topics, groups, .. } = state;
         offsets::delete(groups, &body, &has_partition(topics), &mut effects.changes)
     }))
 }

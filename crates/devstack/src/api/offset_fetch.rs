@@ -15,10 +15,10 @@ use crate::group::{Committed, Coordinator};
 pub(super) const ONE_GROUP: i16 = 7;
 
 /// The partitions of a topic that are asked for.
-type Wanted = (TopicName, Vec<i32>);
+type WantedTopic = (TopicName, Vec<i32>);
 
 /// A committed offset, that there is none, or why it isn't told.
-type Found<'a> = Result<Option<&'a Committed>, ResponseError>;
+type FoundCommit<'a> = Result<Option<&'a Committed>, ResponseError>;
 
 pub(crate) fn fetch(
     coordinator: &Coordinator,
@@ -54,7 +54,7 @@ pub(crate) fn fetch(
     let wanted = request.topics.map(|topics| {
         once(topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect())
     });
-    let wanted: Vec<Wanted> = wanted.unwrap_or_else(|| committed_topics(coordinator, &group));
+    let wanted: Vec<WantedTopic> = wanted.unwrap_or_else(|| committed_topics(coordinator, &group));
     let topics = wanted.into_iter().map(|(name, partitions)| {
         let partitions = partitions.into_iter().map(|partition| {
             alone(partition, coordinator.committed(&group, &name, partition, require_stable))
@@ -66,14 +66,14 @@ pub(crate) fn fetch(
 }
 
 /// Each topic and each of its partitions once.
-fn once(wanted: Vec<Wanted>) -> Vec<Wanted> {
+fn once(wanted: Vec<WantedTopic>) -> Vec<WantedTopic> {
     let wanted = distinct(wanted, |(name, _)| name.clone()).into_iter();
     wanted.map(|(name, partitions)| (name, distinct(partitions, |index| *index))).collect()
 }
 
 /// All that the group has, where a request names no topics.
-fn committed_topics(coordinator: &Coordinator, group: &str) -> Vec<Wanted> {
-    let mut topics: Vec<Wanted> = Vec::new();
+fn committed_topics(coordinator: &Coordinator, group: &str) -> Vec<WantedTopic> {
+    let mut topics: Vec<WantedTopic> = Vec::new();
     for (topic, partition) in coordinator.committed_partitions(group) {
         match topics.last_mut() {
             Some((name, partitions)) if name.as_str() == topic => partitions.push(partition),
@@ -83,7 +83,7 @@ fn committed_topics(coordinator: &Coordinator, group: &str) -> Vec<Wanted> {
     topics
 }
 
-fn alone(partition: i32, found: Found<'_>) -> OffsetFetchResponsePartition {
+fn alone(partition: i32, found: FoundCommit<'_>) -> OffsetFetchResponsePartition {
     let (offset, leader_epoch, metadata, error_code) = fields(found);
     OffsetFetchResponsePartition::default()
         .with_partition_index(partition)
@@ -93,7 +93,7 @@ fn alone(partition: i32, found: Found<'_>) -> OffsetFetchResponsePartition {
         .with_error_code(error_code)
 }
 
-fn in_batch(partition: i32, found: Found<'_>) -> OffsetFetchResponsePartitions {
+fn in_batch(partition: i32, found: FoundCommit<'_>) -> OffsetFetchResponsePartitions {
     let (offset, leader_epoch, metadata, error_code) = fields(found);
     OffsetFetchResponsePartitions::default()
         .with_partition_index(partition)
@@ -103,7 +103,7 @@ fn in_batch(partition: i32, found: Found<'_>) -> OffsetFetchResponsePartitions {
         .with_error_code(error_code)
 }
 
-fn fields(found: Found<'_>) -> (i64, i32, StrBytes, i16) {
+fn fields(found: FoundCommit<'_>) -> (i64, i32, StrBytes, i16) {
     match found {
         Ok(Some(committed)) => {
             (committed.offset, committed.leader_epoch, committed.metadata.clone().into(), 0)

@@ -25,7 +25,7 @@ use crate::storage::Change;
 pub(crate) type Exists<'a> = &'a dyn Fn(&str, i32) -> bool;
 
 /// What became of one partition after the other.
-type Outcome = Result<(), ResponseError>;
+type PartitionOutcome = Result<(), ResponseError>;
 
 /// The offsets in a request to commit them. OffsetCommit and TxnOffsetCommit have the same fields in types of their own.
 macro_rules! new_offsets {
@@ -104,7 +104,7 @@ fn commit_existing(
     exists: Exists<'_>,
     now: Millis,
     changes: &mut Vec<Change>,
-) -> std::vec::IntoIter<Outcome> {
+) -> std::vec::IntoIter<PartitionOutcome> {
     let existing: Vec<bool> =
         commit.offsets.iter().map(|new| exists(&new.topic, new.partition)).collect();
     let mut is_there = existing.iter().copied();
@@ -129,7 +129,10 @@ fn commit_existing(
 }
 
 /// What became of what exists, and that the rest doesn't.
-fn merge(existing: &[bool], outcomes: Vec<Outcome>) -> std::vec::IntoIter<Outcome> {
+fn merge(
+    existing: &[bool],
+    outcomes: Vec<PartitionOutcome>,
+) -> std::vec::IntoIter<PartitionOutcome> {
     let mut outcomes = outcomes.into_iter();
     let mut outcome_of = |is_there: &bool| {
         let outcome = if *is_there { outcomes.next() } else { None };
@@ -167,7 +170,7 @@ pub(crate) fn delete(
     response.with_topics(topics)
 }
 
-fn code(outcome: Outcome) -> i16 {
+fn code(outcome: PartitionOutcome) -> i16 {
     outcome.map_or_else(|error| error.code(), |()| 0)
 }
 

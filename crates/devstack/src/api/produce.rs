@@ -10,12 +10,12 @@ use kafka_protocol::messages::produce_response::{
 
 use super::code;
 use super::transactions::abortable_as;
-use crate::batch::{self, BatchHeader, InvalidBatch, Rules};
-use crate::broker::{Broker, State};
+use crate::batch::{self, BatchHeader, BatchRules, InvalidBatch};
+use crate::broker::{Broker, BrokerState};
 use crate::clock::Millis;
-use crate::log::Placed;
+use crate::log::PlacedBatch;
 use crate::storage::{Change, LogId};
-use crate::topics::Refusal;
+use crate::topics::TopicRefusal;
 use crate::topics::config::Effective;
 use crate::transactions::ProducerClaim;
 
@@ -79,7 +79,7 @@ fn validate(
     partition: PartitionProduceData,
     acks: i16,
 ) -> Result<Valid, NotTaken> {
-    let refuse = |code, text: String| Err(Refusal::new(code, text).into());
+    let refuse = |code, text: String| Err(TopicRefusal::new(code, text).into());
     if !(-1..=1).contains(&acks) {
         let text = format!("acks must be -1, 0 or 1, not {acks}");
         return refuse(ResponseError::InvalidRequiredAcks, text);
@@ -123,47 +123,47 @@ fn validate(
     Ok(Valid { log, config, header, bytes })
 }
 
-fn rules(config: &Effective, now: Millis) -> Rules {
+fn rules(config: &Effective, now: Millis) -> BatchRules {
     let timestamps = if config.log_append_time {
         Millis::MIN..=Millis::MAX
     } else {
         let earliest = now.saturating_sub(config.timestamp_before_max_ms);
         earliest..=now.saturating_add(config.timestamp_after_max_ms)
     };
-    Rules { requires_key: config.compact, timestamps }
+    BatchRules { requires_key: config.compact, timestamps }
 }
 
 /// Why a batch is not taken.
 struct NotTaken {
-    refusal: Refusal,
+    refusal: TopicRefusal,
     /// The record that is at fault, if it is one (KIP-467).
     record: Option<i32>,
 }
 
 impl From<InvalidBatch> for NotTaken {
     fn from(InvalidBatch { error, text, record }: InvalidBatch) -> Self {
-        Self { refusal: Refusal::new(error, text), record }
+        Self { refusal: TopicRefusal::new(error, text), record }
     }
 }
 
-impl From<Refusal> for NotTaken {
-    fn from(refusal: Refusal) -> Self {
+impl From<TopicRefusal> for NotTaken {
+    fn from(refusal: TopicRefusal) -> Self {
         Self { refusal, record: None }
     }
 }
 
 fn append(
-    state: &mut State,
+    state: &mut BrokerState,
     valid: Valid,
     version: i16,
     now: Millis,
     changes: &mut Vec<Change>,
-) -> Result<Placed, Refusal> {
+) -> Result<PlacedBatch, TopicRefusal> {
     let Valid { log, config, header, bytes } = valid;
     let producer_id = header.producer_id;
     let refusal = |code: ResponseError| {
         let text = format!("{code} (producer {producer_id}, sequence {})", header.base_sequence);
-        Refusal::new(code, text)
+        TopicRefusal::new(code, text)
     };
     if header.is_transactional() {
         let claim = ProducerClaim { producer_id, epoch: header.producer_epoch };
@@ -179,16 +179,16 @@ fn append(
 
 fn response(
     index: i32,
-    placed: Result<Placed, NotTaken>,
+    placed: Result<PlacedBatch, NotTaken>,
     log_start_offset: i64,
 ) -> PartitionProduceResponse {
     let response = PartitionProduceResponse::default().with_index(index);
     match placed {
-        Ok(Placed { base_offset, log_append_time }) => response
+        Ok(PlacedBatch { base_offset, log_append_time }) => response
             .with_base_offset(base_offset)
             .with_log_append_time_ms(log_append_time.unwrap_or(-1))
             .with_log_start_offset(log_start_offset),
-        Err(NotTaken { refusal: Refusal { code: error, text }, record }) => {
+        Err(NotTaken { refusal: TopicRefusal { code: error, text }, record }) => {
             let at_fault = |index| BatchIndexAndErrorMessage::default().with_batch_index(index);
             response
                 .with_error_code(code(error))

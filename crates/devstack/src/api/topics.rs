@@ -24,9 +24,9 @@ use uuid::Uuid;
 
 use super::code;
 use super::configs::source_of;
-use crate::broker::{Broker, NODE_ID, State};
+use crate::broker::{Broker, BrokerState, NODE_ID};
 use crate::storage::Change;
-use crate::topics::Refusal;
+use crate::topics::TopicRefusal;
 use crate::topics::config::{DEFINITIONS, Overrides, value};
 
 /// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`.
@@ -47,10 +47,10 @@ pub(crate) fn create(broker: &Broker, request: CreateTopicsRequest) -> CreateTop
         let mut results = Vec::new();
         for topic in request.topics {
             let outcome = if twice.contains(&topic.name) {
-                Err(Refusal::new(ResponseError::InvalidRequest, "Duplicate topic name."))
+                Err(TopicRefusal::new(ResponseError::InvalidRequest, "Duplicate topic name."))
             } else if is_excessive {
                 let text = "Excessively large number of partitions per request.";
-                Err(Refusal::new(ResponseError::PolicyViolation, text))
+                Err(TopicRefusal::new(ResponseError::PolicyViolation, text))
             } else {
                 create_one(broker, state, &topic, dry_run, &mut effects.changes)
             };
@@ -79,16 +79,16 @@ struct Created {
 
 fn create_one(
     broker: &Broker,
-    state: &mut State,
+    state: &mut BrokerState,
     topic: &CreatableTopic,
     dry_run: bool,
     changes: &mut Vec<Change>,
-) -> Result<Created, Refusal> {
+) -> Result<Created, TopicRefusal> {
     let mut overrides = Overrides::new();
     for config in &topic.configs {
         let Some(value) = &config.value else {
             let text = format!("Null value not supported for topic configs: {}", &*config.name);
-            return Err(Refusal::new(ResponseError::InvalidConfig, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidConfig, text));
         };
         overrides.insert(config.name.to_string(), value.to_string());
     }
@@ -101,12 +101,12 @@ fn create_one(
 }
 
 /// Partitions and replicas are given as numbers, or as a list of brokers a partition.
-fn partitions_of(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refusal> {
+fn partitions_of(broker: &Broker, topic: &CreatableTopic) -> Result<i32, TopicRefusal> {
     if !topic.assignments.is_empty() {
         if topic.num_partitions != -1 || topic.replication_factor != -1 {
             let text = "A manual partition assignment was specified, but numPartitions or replicationFactor was not \
                         set to -1.";
-            return Err(Refusal::new(ResponseError::InvalidRequest, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidRequest, text));
         }
         let mut indexes: Vec<i32> =
             topic.assignments.iter().map(|assignment| assignment.partition_index).collect();
@@ -118,7 +118,7 @@ fn partitions_of(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refusal
             let text = format!(
                 "Every partition from 0 on must be assigned to broker {NODE_ID}, the only one"
             );
-            return Err(Refusal::new(ResponseError::InvalidReplicaAssignment, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidReplicaAssignment, text));
         }
         return Ok(indexes.len() as i32);
     }
@@ -126,14 +126,14 @@ fn partitions_of(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refusal
         -1 | 1 => {}
         factor if factor < 1 => {
             let text = "Replication factor must be larger than 0, or -1 to use the default value.";
-            return Err(Refusal::new(ResponseError::InvalidReplicationFactor, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidReplicationFactor, text));
         }
         factor => {
             let text = format!(
                 "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} cannot \
                  be reached because only 1 broker(s) are registered."
             );
-            return Err(Refusal::new(ResponseError::InvalidReplicationFactor, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidReplicationFactor, text));
         }
     }
     match topic.num_partitions {
@@ -143,9 +143,9 @@ fn partitions_of(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refusal
 }
 
 fn created(
-    state: &State,
+    state: &BrokerState,
     name: TopicName,
-    outcome: Result<Created, Refusal>,
+    outcome: Result<Created, TopicRefusal>,
 ) -> CreatableTopicResult {
     let result = CreatableTopicResult::default();
     match outcome {
@@ -163,7 +163,7 @@ fn created(
                 .with_replication_factor(1)
                 .with_configs(Some(configs.collect()))
         }
-        Err(Refusal { code: error, text }) => result
+        Err(TopicRefusal { code: error, text }) => result
             .with_name(name)
             .with_error_code(code(error))
             .with_error_message(Some(text.into()))
@@ -228,7 +228,7 @@ pub(crate) fn create_partitions(
             let result = CreatePartitionsTopicResult::default().with_name(topic.name);
             match outcome {
                 Ok(()) => result.with_error_message(None),
-                Err(Refusal { code: error, text }) => {
+                Err(TopicRefusal { code: error, text }) => {
                     result.with_error_code(code(error)).with_error_message(Some(text.into()))
                 }
             }
@@ -238,13 +238,13 @@ pub(crate) fn create_partitions(
     CreatePartitionsResponse::default().with_results(results)
 }
 
-fn check_assignments(topic: &CreatePartitionsTopic) -> Result<(), Refusal> {
+fn check_assignments(topic: &CreatePartitionsTopic) -> Result<(), TopicRefusal> {
     let mut assignments = topic.assignments.iter().flatten();
     if assignments.all(|assignment| assignment.broker_ids == [BrokerId(NODE_ID)]) {
         return Ok(());
     }
     let text = format!("Every new partition must be assigned to broker {NODE_ID}, the only one");
-    Err(Refusal::new(ResponseError::InvalidReplicaAssignment, text))
+    Err(TopicRefusal::new(ResponseError::InvalidReplicaAssignment, text))
 }
 
 /// Deletes the records below an offset.
@@ -275,7 +275,7 @@ pub(crate) fn delete_records(
 }
 
 fn delete_below(
-    state: &mut State,
+    state: &mut BrokerState,
     topic: &str,
     partition: i32,
     offset: i64,

@@ -25,7 +25,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{code, distinct};
 use crate::batch::Marker;
-use crate::broker::{Broker, State};
+use crate::broker::{Broker, BrokerState};
 use crate::log::producers::Active;
 use crate::storage::LogId;
 use crate::transactions::{ProducerClaim, Status};
@@ -152,7 +152,7 @@ pub(crate) fn describe(
     })
 }
 
-fn partitions_by_log(state: &State) -> HashMap<LogId, (&str, i32)> {
+fn partitions_by_log(state: &BrokerState) -> HashMap<LogId, (&str, i32)> {
     let topics = state.topics.iter();
     let partitions = topics.flat_map(|(name, topic)| {
         (0..).zip(&topic.logs).map(|(partition, log)| (*log, (name.as_str(), partition)))
@@ -161,7 +161,7 @@ fn partitions_by_log(state: &State) -> HashMap<LogId, (&str, i32)> {
 }
 
 fn describe_one(
-    state: &State,
+    state: &BrokerState,
     partitions: &HashMap<LogId, (&str, i32)>,
     id: TransactionalId,
 ) -> TransactionState {

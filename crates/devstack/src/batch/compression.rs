@@ -12,7 +12,7 @@ pub(super) const MAX_DECOMPRESSED: u64 = 256 * 1024 * 1024;
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codec {
+pub(crate) enum CompressionCodec {
     /// The records are as they are.
     None,
     Gzip,
@@ -21,7 +21,7 @@ pub(crate) enum Codec {
     Zstd,
 }
 
-impl Codec {
+impl CompressionCodec {
     pub(super) fn from_id(id: i16) -> Result<Self, InvalidBatch> {
         match id {
             0 => Ok(Self::None),

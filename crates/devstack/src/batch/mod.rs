@@ -12,11 +12,11 @@ mod validate;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
-pub(crate) use compression::Codec;
+pub(crate) use compression::CompressionCodec;
 pub(crate) use control::{Marker, control_batch};
 use records::Record;
 pub(crate) use records::{Records, at_time, latest};
-pub(crate) use validate::{Rules, produced, validate};
+pub(crate) use validate::{BatchRules, produced, validate};
 
 use crate::clock::Millis;
 use crate::storage::StoredBatch;
@@ -134,8 +134,8 @@ impl BatchHeader {
     }
 
     /// How its records are compressed.
-    pub(crate) fn codec(&self) -> Result<Codec, InvalidBatch> {
-        Codec::from_id(self.attributes & CODEC)
+    pub(crate) fn codec(&self) -> Result<CompressionCodec, InvalidBatch> {
+        CompressionCodec::from_id(self.attributes & CODEC)
     }
 
     /// Whether its records must be unpacked.
@@ -208,7 +208,11 @@ impl BatchHeader {
     }
 
     /// The same batch, compressed otherwise.
-    pub(crate) fn in_codec(&self, batch: &Bytes, codec: Codec) -> Result<Bytes, InvalidBatch> {
+    pub(crate) fn in_codec(
+        &self,
+        batch: &Bytes,
+        codec: CompressionCodec,
+    ) -> Result<Bytes, InvalidBatch> {
         let records: Vec<Record> = Records::new(self, batch)?.collect::<Result<_, _>>()?;
         let attributes = (self.attributes & !CODEC) | codec.id();
         Ok(Self { attributes, ..self.clone() }.keep(&records)?.bytes)

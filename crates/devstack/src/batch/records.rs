@@ -7,7 +7,7 @@ use std::ops::Range;
 use bytes::{Buf, Bytes};
 
 use super::compression::MAX_DECOMPRESSED;
-use super::{BatchHeader, Codec, HEADER, InvalidBatch};
+use super::{BatchHeader, CompressionCodec, HEADER, InvalidBatch};
 use crate::clock::Millis;
 
 /// A record of a batch.
@@ -48,7 +48,7 @@ pub(crate) struct Records {
     base_offset: i64,
     base_timestamp: Millis,
     log_append_time: Option<Millis>,
-    source: Source,
+    source: RecordSource,
     /// How many are still to come; None when all is over.
     left: Option<u32>,
 }
@@ -63,11 +63,11 @@ impl Records {
     pub(crate) fn new(header: &BatchHeader, batch: &Bytes) -> Result<Self, InvalidBatch> {
         let records = batch.slice(HEADER..);
         let source = match header.codec()? {
-            Codec::None => Source::Plain(records),
+            CompressionCodec::None => RecordSource::Plain(records),
             codec => {
                 let reader = codec.decompress(records).map_err(|error| unreadable(&error))?;
                 let reader = BufReader::new(reader);
-                Source::Compressed(Unpacking { reader, left: MAX_DECOMPRESSED })
+                RecordSource::Compressed(Unpacking { reader, left: MAX_DECOMPRESSED })
             }
         };
         let count = u32::try_from(header.record_count).map_err(|_| {
@@ -85,7 +85,7 @@ impl Records {
     fn read(&mut self) -> Result<Record, InvalidBatch> {
         let size = self.source.size()?;
         let body = self.source.take(size)?;
-        let mut fields = Fields { bytes: &body, at: 0 };
+        let mut fields = RecordFields { bytes: &body, at: 0 };
         let _attributes = fields.skip(1)?;
         let timestamp_delta = fields.varlong()?;
         let offset_delta = fields.varint()?;
@@ -164,17 +164,17 @@ pub(crate) fn latest(batch: &Bytes) -> Result<Option<(i64, Millis)>, InvalidBatc
 }
 
 /// Where the records are read from.
-enum Source {
+enum RecordSource {
     Plain(Bytes),
     Compressed(Unpacking),
 }
 
-impl Source {
+impl RecordSource {
     /// Reads the length of the next record.
     fn size(&mut self) -> Result<usize, InvalidBatch> {
         let size = match self {
             Self::Plain(bytes) => {
-                let mut fields = Fields { bytes, at: 0 };
+                let mut fields = RecordFields { bytes, at: 0 };
                 let size = fields.varint()?;
                 let read = fields.at;
                 bytes.advance(read);
@@ -249,12 +249,12 @@ impl Unpacking {
 const FIRST_ALLOCATION: usize = 64 * 1024;
 
 /// The fields of a record.
-struct Fields<'a> {
+struct RecordFields<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Fields<'_> {
+impl RecordFields<'_> {
     fn byte(&mut self) -> Result<u8, InvalidBatch> {
         let byte = *self.bytes.get(self.at).ok_or_else(premature)?;
         self.at += 1;

@@ -9,15 +9,15 @@ use proptest::prelude::*;
 use super::validate::split;
 use super::*;
 
-pub(crate) const CODECS: [(Codec, Compression); 5] = [
-    (Codec::None, Compression::None),
-    (Codec::Gzip, Compression::Gzip),
-    (Codec::Snappy, Compression::Snappy),
-    (Codec::Lz4, Compression::Lz4),
-    (Codec::Zstd, Compression::Zstd),
+pub(crate) const CODECS: [(CompressionCodec, Compression); 5] = [
+    (CompressionCodec::None, Compression::None),
+    (CompressionCodec::Gzip, Compression::Gzip),
+    (CompressionCodec::Snappy, Compression::Snappy),
+    (CompressionCodec::Lz4, Compression::Lz4),
+    (CompressionCodec::Zstd, Compression::Zstd),
 ];
 
-const ANY: Rules = Rules { requires_key: false, timestamps: Millis::MIN..=Millis::MAX };
+const ANY: BatchRules = BatchRules { requires_key: false, timestamps: Millis::MIN..=Millis::MAX };
 
 impl BatchHeader {
     /// Of a batch of an idempotent producer, without timestamps.
@@ -98,7 +98,7 @@ fn with_field(batch: &[u8], at: usize, field: &[u8]) -> Bytes {
 }
 
 /// A batch that holds `records`, compressed already.
-fn holding(codec: Codec, record_count: i32, records: &[u8]) -> Bytes {
+fn holding(codec: CompressionCodec, record_count: i32, records: &[u8]) -> Bytes {
     BatchHeader {
         base_offset: 0,
         crc: 0,
@@ -258,26 +258,46 @@ fn a_batch_that_is_wrong_is_refused_as_kafka_does() {
         ("count", field(57, &4_i32.to_be_bytes()), InvalidRecord),
         ("negative count", field(57, &i32::MIN.to_be_bytes()), InvalidRecord),
         ("producer without sequence", field(43, &5_i64.to_be_bytes()), InvalidRecord),
-        ("one record more", holding(Codec::None, 2, &plain(&three_records())), InvalidRecord),
-        ("one record less", holding(Codec::None, 4, &plain(&three_records())), InvalidRecord),
-        ("no bytes of a record", holding(Codec::None, 1, &[]), InvalidRecord),
-        ("negative size", holding(Codec::None, 1, &[1]), InvalidRecord),
-        ("size without end", holding(Codec::None, 1, &[0xff; 6]), InvalidRecord),
         (
-            "offsets with a gap",
-            holding(Codec::None, 2, &plain(&[record(0, 0, None, None), record(2, 0, None, None)])),
+            "one record more",
+            holding(CompressionCodec::None, 2, &plain(&three_records())),
             InvalidRecord,
         ),
-        ("header without key", holding(Codec::None, 1, &[14, 0, 0, 0, 1, 1, 2, 1]), InvalidRecord),
-        ("negative headers", holding(Codec::None, 1, &[12, 0, 0, 0, 1, 1, 1]), InvalidRecord),
+        (
+            "one record less",
+            holding(CompressionCodec::None, 4, &plain(&three_records())),
+            InvalidRecord,
+        ),
+        ("no bytes of a record", holding(CompressionCodec::None, 1, &[]), InvalidRecord),
+        ("negative size", holding(CompressionCodec::None, 1, &[1]), InvalidRecord),
+        ("size without end", holding(CompressionCodec::None, 1, &[0xff; 6]), InvalidRecord),
+        (
+            "offsets with a gap",
+            holding(
+                CompressionCodec::None,
+                2,
+                &plain(&[record(0, 0, None, None), record(2, 0, None, None)]),
+            ),
+            InvalidRecord,
+        ),
+        (
+            "header without key",
+            holding(CompressionCodec::None, 1, &[14, 0, 0, 0, 1, 1, 2, 1]),
+            InvalidRecord,
+        ),
+        (
+            "negative headers",
+            holding(CompressionCodec::None, 1, &[12, 0, 0, 0, 1, 1, 1]),
+            InvalidRecord,
+        ),
         (
             "more headers than bytes",
-            holding(Codec::None, 1, &[12, 0, 0, 0, 1, 1, 126]),
+            holding(CompressionCodec::None, 1, &[12, 0, 0, 0, 1, 1, 126]),
             InvalidRecord,
         ),
         (
             "a byte behind the headers",
-            holding(Codec::None, 1, &[14, 0, 0, 0, 1, 1, 0, 0]),
+            holding(CompressionCodec::None, 1, &[14, 0, 0, 0, 1, 1, 0, 0]),
             InvalidRecord,
         ),
     ];
@@ -286,7 +306,7 @@ fn a_batch_that_is_wrong_is_refused_as_kafka_does() {
         assert_eq!(error.error, expected, "{name}: {error}");
     }
     validate(&good, &ANY).unwrap();
-    validate(&holding(Codec::None, 1, &[12, 0, 0, 0, 1, 1, 0]), &ANY).unwrap();
+    validate(&holding(CompressionCodec::None, 1, &[12, 0, 0, 0, 1, 1, 0]), &ANY).unwrap();
 }
 
 #[test]
@@ -308,7 +328,7 @@ fn what_is_wrong_is_found_through_compression() {
 
 #[test]
 fn a_compacted_topic_refuses_records_without_key() {
-    let rules = Rules { requires_key: true, ..ANY };
+    let rules = BatchRules { requires_key: true, ..ANY };
     for (_, compression) in CODECS {
         let error = validate(&encode(&three_records(), compression), &rules).unwrap_err();
         assert_eq!(error.error, ResponseError::InvalidRecord);
@@ -323,19 +343,19 @@ fn a_compacted_topic_refuses_records_without_key() {
 fn timestamps_out_of_range_are_refused() {
     let batch = encode(&three_records(), Compression::Lz4);
     for (timestamps, accepted) in [(100..=300, true), (101..=300, false), (100..=299, false)] {
-        let rules = Rules { requires_key: false, timestamps };
+        let rules = BatchRules { requires_key: false, timestamps };
         let answer = validate(&batch, &rules).map_err(|error| error.error);
         let expected = if accepted { Ok(()) } else { Err(ResponseError::InvalidTimestamp) };
         assert_eq!(answer.map(|_| ()), expected, "{rules:?}");
     }
     let none = encode(&[record(0, NO_TIMESTAMP, None, None)], Compression::None);
-    validate(&none, &Rules { requires_key: false, timestamps: 100..=300 }).unwrap();
+    validate(&none, &BatchRules { requires_key: false, timestamps: 100..=300 }).unwrap();
 }
 
 #[test]
 fn snappy_without_blocks_is_read_as_librdkafka_writes_it() {
     let packed = snap::raw::Encoder::new().compress_vec(&plain(&three_records())).unwrap();
-    let batch = holding(Codec::Snappy, 3, &packed);
+    let batch = holding(CompressionCodec::Snappy, 3, &packed);
     assert_eq!(validate(&batch, &ANY).unwrap().record_count, 3);
 }
 
@@ -351,12 +371,12 @@ fn what_unpacks_to_too_much_is_refused() {
     }
     // Says that it unpacks to 4 GiB.
     let bomb = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
-    let error = validate(&holding(Codec::Snappy, 1, &bomb), &ANY).unwrap_err();
+    let error = validate(&holding(CompressionCodec::Snappy, 1, &bomb), &ANY).unwrap_err();
     assert!(error.text.contains("larger than it can be"), "{error}");
     // 300 MiB in good records of 1 MiB.
     let megabyte = plain(&[record(0, 100, None, Some(&vec![0; 1 << 20]))]);
-    let packed = Codec::Zstd.compress(megabyte).unwrap().repeat(300);
-    let batch = holding(Codec::Zstd, 300, &packed);
+    let packed = CompressionCodec::Zstd.compress(megabyte).unwrap().repeat(300);
+    let batch = holding(CompressionCodec::Zstd, 300, &packed);
     let mut records = Records::of(&batch).unwrap();
     let error = records.by_ref().find_map(Result::err).unwrap();
     assert!(error.text.contains("more than 256 MiB"), "{error}");

@@ -13,7 +13,7 @@ use crate::clock::Millis;
 
 /// What a topic asks of the records in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Rules {
+pub(crate) struct BatchRules {
     /// `cleanup.policy` has `compact` in it.
     pub(crate) requires_key: bool,
     /// From `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`. Everything, in a topic with
@@ -59,7 +59,7 @@ pub(crate) fn produced(records: Option<Bytes>) -> Result<Bytes, InvalidBatch> {
 /// that its records really have.
 ///
 /// Takes as long as its records take to unpack: not to be called with something locked.
-pub(crate) fn validate(batch: &Bytes, rules: &Rules) -> Result<BatchHeader, InvalidBatch> {
+pub(crate) fn validate(batch: &Bytes, rules: &BatchRules) -> Result<BatchHeader, InvalidBatch> {
     let mut header = BatchHeader::parse(batch)?;
     let crc = checksum(batch);
     if crc != header.crc {

@@ -7,14 +7,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::tests::{CODECS, decode, encode, record};
-use crate::batch::{BatchHeader, InvalidBatch, Marker, Rules, control_batch, validate};
+use crate::batch::{BatchHeader, BatchRules, InvalidBatch, Marker, control_batch, validate};
 use crate::clock::Millis;
 use crate::log::AbortedTransaction;
 use crate::storage::{BatchOutline, Change, StoredBatch};
 
 const LOG: u32 = 7;
 const DAY: Millis = 86_400_000;
-const RULES: Rules = Rules { requires_key: false, timestamps: 0..=Millis::MAX };
+const RULES: BatchRules = BatchRules { requires_key: false, timestamps: 0..=Millis::MAX };
 
 /// Both passes over the batches of a log that are in memory, from its start to its end.
 fn compact(

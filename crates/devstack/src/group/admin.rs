@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::classic::{Group, State};
+use super::classic::{Group, GroupState};
 use super::coordinator::Coordinator;
 use super::member::Member;
 use crate::storage::{Change, Table};
@@ -14,15 +14,15 @@ pub(crate) struct Listed<'a> {
     pub(crate) group: &'a str,
     /// Empty if no member ever was in it.
     pub(crate) protocol_type: &'a str,
-    pub(crate) state: State,
+    pub(crate) state: GroupState,
 }
 
 /// A group in full.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Description<'a>(&'a Group);
+pub(crate) struct GroupDescription<'a>(&'a Group);
 
-impl<'a> Description<'a> {
-    pub(crate) fn state(self) -> State {
+impl<'a> GroupDescription<'a> {
+    pub(crate) fn state(self) -> GroupState {
         self.0.state
     }
 
@@ -33,7 +33,7 @@ impl<'a> Description<'a> {
 
     /// The protocol that the members agreed on. Told only of a stable group, where it can't be about to change.
     pub(crate) fn protocol(self) -> Option<&'a str> {
-        self.0.protocol.as_deref().filter(|_| self.0.state == State::Stable)
+        self.0.protocol.as_deref().filter(|_| self.0.state == GroupState::Stable)
     }
 
     /// Each member with its metadata under that protocol.
@@ -56,8 +56,8 @@ impl Coordinator {
     }
 
     /// A group in full, if it is there.
-    pub(crate) fn describe(&self, group: &str) -> Option<Description<'_>> {
-        self.groups.get(group).map(Description)
+    pub(crate) fn describe(&self, group: &str) -> Option<GroupDescription<'_>> {
+        self.groups.get(group).map(GroupDescription)
     }
 
     /// Deletes a group without members, and its offsets.

@@ -15,25 +15,25 @@ pub(crate) struct Effects {
     /// To be stored, in this order.
     pub(crate) changes: Vec<Change>,
     /// Each ticket is answered exactly once.
-    pub(crate) answers: Vec<(Ticket, Answer)>,
+    pub(crate) answers: Vec<(Ticket, GroupAnswer)>,
 }
 
 /// The answer to a request that had a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum GroupAnswer {
     Join(JoinAnswer),
     Sync(SyncAnswer),
 }
 
 /// The member is in, or it is told why not and which member id it has.
-pub(crate) type JoinAnswer = Result<Joined, (ResponseError, String)>;
+pub(crate) type JoinAnswer = Result<JoinedGroup, (ResponseError, String)>;
 
 /// The member's assignment, or why it has none.
 pub(crate) type SyncAnswer = Result<Synced, ResponseError>;
 
 /// A member's place in a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Joined {
+pub(crate) struct JoinedGroup {
     pub(crate) member_id: String,
     pub(crate) generation: i32,
     pub(crate) protocol_type: Option<String>,
@@ -62,8 +62,8 @@ pub(crate) struct Synced {
 }
 
 impl Effects {
-    pub(super) fn admit(&mut self, ticket: Ticket, joined: Joined) {
-        self.answers.push((ticket, Answer::Join(Ok(joined))));
+    pub(super) fn admit(&mut self, ticket: Ticket, joined: JoinedGroup) {
+        self.answers.push((ticket, GroupAnswer::Join(Ok(joined))));
     }
 
     pub(super) fn refuse(
@@ -72,10 +72,10 @@ impl Effects {
         error: ResponseError,
         member_id: impl Into<String>,
     ) {
-        self.answers.push((ticket, Answer::Join(Err((error, member_id.into())))));
+        self.answers.push((ticket, GroupAnswer::Join(Err((error, member_id.into())))));
     }
 
     pub(crate) fn sync(&mut self, ticket: Ticket, answer: SyncAnswer) {
-        self.answers.push((ticket, Answer::Sync(answer)));
+        self.answers.push((ticket, GroupAnswer::Sync(answer)));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Effects;
 use super::member::Member;
-use super::options::Options;
+use super::options::GroupOptions;
 use super::request::{Join, Protocol};
 use super::subscription;
 use crate::clock::Millis;
@@ -18,7 +18,7 @@ const CONSUMER: &str = "consumer";
 
 /// Where a group stands. A dead group is one that isn't there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum GroupState {
     /// No members, though it may have offsets.
     #[default]
     Empty,
@@ -30,7 +30,7 @@ pub(crate) enum State {
     Stable,
 }
 
-impl State {
+impl GroupState {
     /// As Kafka spells it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ pub(super) struct Group {
     #[serde(skip)]
     pub(super) id: String,
     #[serde(skip)]
-    pub(super) state: State,
+    pub(super) state: GroupState,
     pub(super) generation: i32,
     pub(super) protocol_type: Option<String>,
     pub(super) protocol: Option<String>,
@@ -81,7 +81,7 @@ impl Group {
     pub(super) fn restore(id: String, json: &str, now: Millis) -> Result<Self, serde_json::Error> {
         let mut group: Self = serde_json::from_str(json)?;
         group.id = id;
-        group.state = if group.members.is_empty() { State::Empty } else { State::Stable };
+        group.state = if group.members.is_empty() { GroupState::Empty } else { GroupState::Stable };
         group.subscribed = group.subscriptions();
         group.members.values_mut().for_each(|member| member.renew_session(now));
         Ok(group)
@@ -92,7 +92,7 @@ impl Group {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.state == State::Empty
+        self.state == GroupState::Empty
     }
 
     pub(super) fn is_leader(&self, member_id: &str) -> bool {
@@ -124,7 +124,7 @@ impl Group {
 
     /// Whether the group could go on with a member that offers this.
     pub(super) fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
-        if self.state == State::Empty {
+        if self.state == GroupState::Empty {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
         let offered = self.offered_by_all();
@@ -163,7 +163,11 @@ impl Group {
     }
 
     /// Whether there is room for what a member says of itself, and for one more member if it is new (KIP-389).
-    pub(super) fn check_room(&self, join: &Join, options: &Options) -> Result<(), ResponseError> {
+    pub(super) fn check_room(
+        &self,
+        join: &Join,
+        options: &GroupOptions,
+    ) -> Result<(), ResponseError> {
         let others = self.members.values().filter(|member| member.id != join.member_id);
         let said: usize = others.map(|member| said(&member.protocols)).sum();
         let is_known = self.members.contains_key(&join.member_id)
@@ -239,8 +243,11 @@ impl Group {
         self.generation += 1;
         self.protocol = self.select_protocol();
         self.subscribed = self.subscriptions();
-        self.state =
-            if self.members.is_empty() { State::Empty } else { State::CompletingRebalance };
+        self.state = if self.members.is_empty() {
+            GroupState::Empty
+        } else {
+            GroupState::CompletingRebalance
+        };
         self.unsynced.members.clear();
     }
 

@@ -2,7 +2,7 @@
 
 use kafka_protocol::ResponseError;
 
-use super::classic::{Group, State};
+use super::classic::{Group, GroupState};
 use super::coordinator::Coordinator;
 use super::offsets::Committed;
 use super::request::Commit;
@@ -136,14 +136,15 @@ impl Group {
         }
         // Who knows the generation has joined it, so that it can wait for its assignment. In a transaction the state
         // is not looked at: before KIP-447 its requests said nothing of a member.
-        if !is_transactional && self.state == State::CompletingRebalance {
+        if !is_transactional && self.state == GroupState::CompletingRebalance {
             return Err(ResponseError::RebalanceInProgress);
         }
         Ok(())
     }
 
     fn renew_session_by_commit(&mut self, member_id: &str, now: Millis) {
-        let renews = matches!(self.state, State::Stable | State::PreparingRebalance { .. });
+        let renews =
+            matches!(self.state, GroupState::Stable | GroupState::PreparingRebalance { .. });
         if let Some(member) = self.members.get_mut(member_id).filter(|_| renews) {
             member.renew_session(now);
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use kafka_protocol::ResponseError;
 
 use super::answer::{Effects, Ticket};
-use super::classic::{Group, State};
+use super::classic::{Group, GroupState};
 use super::offsets::Offsets;
-use super::options::Options;
+use super::options::GroupOptions;
 use super::request::{Join, Leaving, Sync};
 use crate::clock::Millis;
 use crate::storage::{StorageError, Table};
@@ -15,7 +15,7 @@ use crate::storage::{StorageError, Table};
 /// The coordinator of all groups.
 #[derive(Debug, Default)]
 pub(crate) struct Coordinator {
-    pub(super) options: Options,
+    pub(super) options: GroupOptions,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) offsets: Offsets,
 }
@@ -28,7 +28,7 @@ impl Coordinator {
     ///
     /// The first entry that can't be read.
     pub(crate) fn load(
-        options: Options,
+        options: GroupOptions,
         groups: Vec<(String, String)>,
         offsets: Vec<(String, String)>,
         now: Millis,
@@ -155,7 +155,7 @@ impl Coordinator {
         if id.is_empty() {
             return Err(ResponseError::InvalidGroupId);
         }
-        let group = self.groups.get_mut(id).filter(|group| group.state != State::Empty);
+        let group = self.groups.get_mut(id).filter(|group| group.state != GroupState::Empty);
         group.ok_or(ResponseError::UnknownMemberId)
     }
 }

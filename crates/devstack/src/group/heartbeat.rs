@@ -2,7 +2,7 @@
 
 use kafka_protocol::ResponseError;
 
-use super::classic::{Group, State};
+use super::classic::{Group, GroupState};
 use crate::clock::Millis;
 
 impl Group {
@@ -19,9 +19,9 @@ impl Group {
         }
         self.member(member_id).renew_session(now);
         match self.state {
-            State::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
+            GroupState::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
             // Consumers send heartbeats as soon as they have joined.
-            State::Empty | State::CompletingRebalance | State::Stable => Ok(()),
+            GroupState::Empty | GroupState::CompletingRebalance | GroupState::Stable => Ok(()),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use kafka_protocol::ResponseError;
 
-use super::answer::{Effects, Joined, JoinedMember, Ticket};
-use super::classic::{Group, State};
+use super::answer::{Effects, JoinedGroup, JoinedMember, Ticket};
+use super::classic::{Group, GroupState};
 use super::member::Member;
 use super::request::Join;
 use crate::clock::Millis;
@@ -51,11 +51,11 @@ impl Group {
         }
         let is_unchanged = self.members[&id].protocols == join.protocols;
         let goes_on = match self.state {
-            State::Empty | State::PreparingRebalance { .. } => false,
+            GroupState::Empty | GroupState::PreparingRebalance { .. } => false,
             // It may have missed the answer.
-            State::CompletingRebalance => is_unchanged,
+            GroupState::CompletingRebalance => is_unchanged,
             // A leader comes back for something that its metadata doesn't tell, as more partitions of a topic.
-            State::Stable => is_unchanged && !self.is_leader(&id),
+            GroupState::Stable => is_unchanged && !self.is_leader(&id),
         };
         if goes_on {
             effects.admit(ticket, self.place_of(&id));
@@ -97,7 +97,7 @@ impl Group {
         self.member(&id).renew_session(now);
 
         match self.state {
-            State::Stable if self.select_protocol() == self.protocol => {
+            GroupState::Stable if self.select_protocol() == self.protocol => {
                 self.store(effects);
                 let mut joined = self.place_of(&id);
                 if skips_assignment {
@@ -128,7 +128,7 @@ impl Group {
     }
 
     /// The member's place in the current generation.
-    pub(super) fn place_of(&self, id: &str) -> Joined {
+    pub(super) fn place_of(&self, id: &str) -> JoinedGroup {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let as_joined = |member: &Member| JoinedMember {
             member_id: member.id.clone(),
@@ -136,7 +136,7 @@ impl Group {
             metadata: member.metadata(protocol),
         };
         let members = self.members.values().filter(|_| self.is_leader(id));
-        Joined {
+        JoinedGroup {
             member_id: id.to_owned(),
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),

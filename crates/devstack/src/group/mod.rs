@@ -24,12 +24,12 @@ mod sync;
 mod tests;
 mod timers;
 
-pub(crate) use admin::Description;
+pub(crate) use admin::GroupDescription;
 #[cfg(test)]
-pub(crate) use answer::Joined;
-pub(crate) use answer::{Answer, Effects, JoinAnswer, SyncAnswer, Ticket};
+pub(crate) use answer::JoinedGroup;
+pub(crate) use answer::{Effects, GroupAnswer, JoinAnswer, SyncAnswer, Ticket};
 pub(crate) use coordinator::Coordinator;
 pub(crate) use member::Member;
 pub(crate) use offsets::Committed;
-pub(crate) use options::Options;
+pub(crate) use options::GroupOptions;
 pub(crate) use request::{Client, Commit, Join, Leaving, NewOffset, Protocol, Sync};

@@ -22,18 +22,18 @@ pub(crate) struct Committed {
     pub(super) order: u64,
 }
 
-type Partition = (String, i32);
-type Partitions = BTreeMap<Partition, Committed>;
+type TopicPartition = (String, i32);
+type CommittedPartitions = BTreeMap<TopicPartition, Committed>;
 
 /// The key of a stored entry, written as a JSON array: group, topic, partition and, of what waits, the producer.
 #[derive(Serialize, Deserialize)]
-struct Key(String, String, i32, Option<i64>);
+struct OffsetKey(String, String, i32, Option<i64>);
 
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
-    committed: HashMap<String, Partitions>,
+    committed: HashMap<String, CommittedPartitions>,
     /// By producer id, then by group.
-    pending: BTreeMap<i64, HashMap<String, Partitions>>,
+    pending: BTreeMap<i64, HashMap<String, CommittedPartitions>>,
     next_order: u64,
 }
 
@@ -42,8 +42,8 @@ impl Offsets {
         let mut offsets = Self::default();
         for (key, json) in entries {
             let parsed = serde_json::from_str(&key)
-                .and_then(|key: Key| Ok((key, serde_json::from_str::<Committed>(&json)?)));
-            let (Key(group, topic, partition, producer), committed) = parsed
+                .and_then(|key: OffsetKey| Ok((key, serde_json::from_str::<Committed>(&json)?)));
+            let (OffsetKey(group, topic, partition, producer), committed) = parsed
                 .map_err(|source| StorageError::Entry { table: Table::Offsets, key, source })?;
             offsets.next_order = offsets.next_order.max(committed.order + 1);
             let groups = match producer {
@@ -71,7 +71,7 @@ impl Offsets {
     pub(super) fn put(
         &mut self,
         group: &str,
-        partition: Partition,
+        partition: TopicPartition,
         producer: Option<i64>,
         committed: Committed,
         changes: &mut Vec<Change>,
@@ -142,12 +142,12 @@ impl Offsets {
     fn take(
         &mut self,
         group: Option<&str>,
-        range: impl RangeBounds<Partition> + Clone,
+        range: impl RangeBounds<TopicPartition> + Clone,
         changes: &mut Vec<Change>,
     ) {
         let pending = self.pending.iter_mut().map(|(producer, groups)| (Some(*producer), groups));
         for (producer, groups) in pending.chain([(None, &mut self.committed)]) {
-            let mut take_of = |group: &str, partitions: &mut Partitions| {
+            let mut take_of = |group: &str, partitions: &mut CommittedPartitions| {
                 let taken = partitions.range(range.clone()).map(|(partition, _)| partition.clone());
                 for partition in taken.collect::<Vec<_>>() {
                     partitions.remove(&partition);
@@ -168,7 +168,7 @@ impl Offsets {
     }
 }
 
-fn key(group: &str, (topic, partition): &Partition, producer: Option<i64>) -> String {
-    let key = Key(group.to_owned(), topic.clone(), *partition, producer);
+fn key(group: &str, (topic, partition): &TopicPartition, producer: Option<i64>) -> String {
+    let key = OffsetKey(group.to_owned(), topic.clone(), *partition, producer);
     serde_json::to_string(&key).expect("texts and numbers are JSON")
 }

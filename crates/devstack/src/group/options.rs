@@ -6,7 +6,7 @@ use crate::clock::Millis;
 
 /// What can be set.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub(crate) struct GroupOptions {
     /// `group.min.session.timeout.ms` to `group.max.session.timeout.ms`. Kafka's own minimum is 6 s; tests can't wait
     /// that long.
     pub(crate) session_timeout: RangeInclusive<Millis>,
@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) max_group_bytes: usize,
 }
 
-impl Default for Options {
+impl Default for GroupOptions {
     fn default() -> Self {
         Self {
             session_timeout: 100..=30 * 60 * 1000,

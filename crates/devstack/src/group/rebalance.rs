@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::answer::Effects;
-use super::classic::{Group, State};
+use super::classic::{Group, GroupState};
 use crate::clock::Millis;
 
 impl Group {
@@ -13,11 +13,11 @@ impl Group {
     /// The first generation of a group doesn't wait for members that only hold the promise of an id:
     /// `group.initial.rebalance.delay.ms` is 0 here.
     pub(super) fn rebalance(&mut self, now: Millis, effects: &mut Effects) {
-        let is_first = self.state == State::Empty;
-        if !matches!(self.state, State::PreparingRebalance { .. }) {
+        let is_first = self.state == GroupState::Empty;
+        if !matches!(self.state, GroupState::PreparingRebalance { .. }) {
             self.withdraw_assignments(now, effects);
             self.unsynced.members.clear();
-            self.state = State::PreparingRebalance { until: now + self.rebalance_timeout() };
+            self.state = GroupState::PreparingRebalance { until: now + self.rebalance_timeout() };
         }
         if is_first || self.has_all_joined() {
             self.complete_join(now, effects);
@@ -26,7 +26,7 @@ impl Group {
 
     /// Ends a rebalance that is on if nobody is missing.
     pub(super) fn complete_join_if_all_are_there(&mut self, now: Millis, effects: &mut Effects) {
-        if matches!(self.state, State::PreparingRebalance { .. }) && self.has_all_joined() {
+        if matches!(self.state, GroupState::PreparingRebalance { .. }) && self.has_all_joined() {
             self.complete_join(now, effects);
         }
     }
@@ -39,7 +39,7 @@ impl Group {
             self.leader = self.members.keys().next().cloned();
         }
         if !self.elect_leader() && !self.members.is_empty() {
-            self.state = State::PreparingRebalance { until: now + self.rebalance_timeout() };
+            self.state = GroupState::PreparingRebalance { until: now + self.rebalance_timeout() };
             return;
         }
         self.begin_generation();
@@ -75,7 +75,7 @@ impl Group {
     }
 
     fn withdraw_assignments(&mut self, now: Millis, effects: &mut Effects) {
-        if self.state != State::CompletingRebalance {
+        if self.state != GroupState::CompletingRebalance {
             return;
         }
         for member in self.members.values_mut() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::answer::{Effects, Synced, Ticket};
-use super::classic::{Group, State};
+use super::classic::{Group, GroupState};
 use super::member::Member;
 use super::request::Sync;
 use crate::clock::Millis;
@@ -17,7 +17,7 @@ impl Group {
             return effects.sync(ticket, Err(error));
         }
         self.unsynced.members.remove(&sync.member_id);
-        if self.state == State::Stable {
+        if self.state == GroupState::Stable {
             let synced = self.assignment_of(&self.members[&sync.member_id]);
             return effects.sync(ticket, Ok(synced));
         }
@@ -40,7 +40,7 @@ impl Group {
             || differs(&sync.protocol, &self.protocol)
         {
             Err(ResponseError::InconsistentGroupProtocol)
-        } else if matches!(self.state, State::PreparingRebalance { .. }) {
+        } else if matches!(self.state, GroupState::PreparingRebalance { .. }) {
             Err(ResponseError::RebalanceInProgress)
         } else {
             Ok(())
@@ -54,7 +54,7 @@ impl Group {
         now: Millis,
         effects: &mut Effects,
     ) {
-        self.state = State::Stable;
+        self.state = GroupState::Stable;
         let mut waiting = Vec::new();
         for (id, member) in &mut self.members {
             member.assignment = assignments.remove(id).unwrap_or_default();

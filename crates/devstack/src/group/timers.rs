@@ -1,7 +1,7 @@
 //! What time alone does to a group.
 
 use super::answer::Effects;
-use super::classic::{Group, State};
+use super::classic::{Group, GroupState};
 use crate::clock::Millis;
 
 impl Group {
@@ -9,7 +9,7 @@ impl Group {
     pub(super) fn next_deadline(&self) -> Option<Millis> {
         let sessions = self.members.values().filter_map(|member| member.session_ends);
         let rebalance = match self.state {
-            State::PreparingRebalance { until } => Some(until),
+            GroupState::PreparingRebalance { until } => Some(until),
             _ => None,
         };
         let sync = (!self.unsynced.members.is_empty()).then_some(self.unsynced.until);
@@ -43,7 +43,7 @@ impl Group {
             }
         }
 
-        if matches!(self.state, State::PreparingRebalance { until } if until <= now) {
+        if matches!(self.state, GroupState::PreparingRebalance { until } if until <= now) {
             self.complete_join(now, effects);
         }
         if !self.unsynced.members.is_empty() && self.unsynced.until <= now {

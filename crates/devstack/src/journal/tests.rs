@@ -137,7 +137,8 @@ async fn a_crash_loses_what_waits_and_keeps_what_is_being_committed() {
 async fn stopping_commits_what_is_submitted_and_takes_no_more() {
     let gate = Arc::new(Gate::default());
     let journal = Journal::start(gate.clone());
-    let positions: Vec<Position> = (0..100).map(|n| journal.submit(put(&n.to_string()))).collect();
+    let positions: Vec<JournalPosition> =
+        (0..100).map(|n| journal.submit(put(&n.to_string()))).collect();
     journal.stop();
     for position in positions {
         within(journal.durable(position)).await.unwrap();

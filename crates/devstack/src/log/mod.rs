@@ -13,7 +13,7 @@ use crate::storage::{Change, LogId, StoredBatch, Table};
 
 pub(crate) mod producers;
 
-use producers::{Producer, Producers, Verdict};
+use producers::{AppendVerdict, Producer, Producers};
 
 /// The last offset that can be stored, and some room for markers.
 const LAST_OFFSET: i64 = (1 << 40) - (1 << 20);
@@ -30,7 +30,7 @@ pub(crate) struct AbortedTransaction {
 
 /// What is stored of a log beside its batches.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct StoredLog {
     start: i64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Log {
 
 /// Where a produced batch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct PlacedBatch {
     pub(crate) base_offset: i64,
     /// The broker's time, if the topic's timestamps are the time of appending.
     pub(crate) log_append_time: Option<Millis>,
@@ -68,7 +68,7 @@ impl Log {
 
     /// A log as it was stored: its entry, and the end of its last batch, if it has one.
     pub(crate) fn restore(id: LogId, json: &str, end: Option<i64>) -> serde_json::Result<Self> {
-        let Entry { start } = serde_json::from_str(json)?;
+        let StoredLog { start } = serde_json::from_str(json)?;
         Ok(Self::new(id, start, end.unwrap_or(start).max(start)))
     }
 
@@ -130,13 +130,13 @@ impl Log {
         log_append_time: Option<Millis>,
         now: Millis,
         changes: &mut Vec<Change>,
-    ) -> Result<Placed, ResponseError> {
+    ) -> Result<PlacedBatch, ResponseError> {
         match self.producers.check(header)? {
-            Verdict::Duplicate { base_offset, timestamp } => {
+            AppendVerdict::Duplicate { base_offset, timestamp } => {
                 let log_append_time = log_append_time.map(|_| timestamp);
-                return Ok(Placed { base_offset, log_append_time });
+                return Ok(PlacedBatch { base_offset, log_append_time });
             }
-            Verdict::Append => {}
+            AppendVerdict::Append => {}
         }
         let base_offset = self.end;
         if base_offset > LAST_OFFSET - i64::from(header.record_count) {
@@ -150,7 +150,7 @@ impl Log {
         {
             changes.push(Change::put(Table::Producers, key(self.id, producer_id), producer));
         }
-        Ok(Placed { base_offset, log_append_time })
+        Ok(PlacedBatch { base_offset, log_append_time })
     }
 
     /// Ends a producer's transaction in this log with a marker, which takes an offset of its own.
@@ -233,7 +233,7 @@ impl Log {
     }
 
     fn store_start(&self, changes: &mut Vec<Change>) {
-        let entry = Entry { start: self.start };
+        let entry = StoredLog { start: self.start };
         changes.push(Change::put(Table::Logs, self.id.to_string(), &entry));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Producer {
 
 /// What is to be done with a batch that may be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum AppendVerdict {
     /// It is new.
     Append,
     /// It is here already, at this offset and with this append time: the answer got lost, or the client was impatient.
@@ -73,12 +73,14 @@ impl Producers {
     ///
     /// `INVALID_PRODUCER_EPOCH` from a producer that was fenced; `OUT_OF_ORDER_SEQUENCE_NUMBER` if a batch is missing
     /// before it; `INVALID_TXN_STATE` if it is not transactional while a transaction is open.
-    pub(crate) fn check(&self, batch: &BatchHeader) -> Result<Verdict, ResponseError> {
+    pub(crate) fn check(&self, batch: &BatchHeader) -> Result<AppendVerdict, ResponseError> {
         if batch.producer_id < 0 {
-            return Ok(Verdict::Append);
+            return Ok(AppendVerdict::Append);
         }
         // Of a producer that is not known, because it is new or its records are deleted, any sequence is taken.
-        let Some(producer) = self.by_id.get(&batch.producer_id) else { return Ok(Verdict::Append) };
+        let Some(producer) = self.by_id.get(&batch.producer_id) else {
+            return Ok(AppendVerdict::Append);
+        };
         if batch.producer_epoch < producer.epoch {
             return Err(ResponseError::InvalidProducerEpoch);
         }
@@ -88,7 +90,7 @@ impl Producers {
         let first = batch.base_sequence;
         if batch.producer_epoch > producer.epoch {
             return match first {
-                0 => Ok(Verdict::Append),
+                0 => Ok(AppendVerdict::Append),
                 _ => Err(ResponseError::OutOfOrderSequenceNumber),
             };
         }
@@ -99,12 +101,12 @@ impl Producers {
             .find(|known| (known.first_sequence, known.last_sequence) == (first, last));
         if let Some(known) = known {
             let (base_offset, timestamp) = (known.base_offset, known.timestamp);
-            return Ok(Verdict::Duplicate { base_offset, timestamp });
+            return Ok(AppendVerdict::Duplicate { base_offset, timestamp });
         }
         // A producer whose last append was a marker of a new epoch begins anew.
         let expected = producer.batches.back().map_or(0, |last| next_sequence(last.last_sequence));
         if first == expected {
-            Ok(Verdict::Append)
+            Ok(AppendVerdict::Append)
         } else {
             Err(ResponseError::OutOfOrderSequenceNumber)
         }
@@ -234,7 +236,7 @@ mod tests {
         let mut producers = Producers::default();
         let mut offset = 100;
         for batch in batches {
-            assert_eq!(producers.check(batch), Ok(Verdict::Append), "{batch:?}");
+            assert_eq!(producers.check(batch), Ok(AppendVerdict::Append), "{batch:?}");
             producers.appended(batch, offset, 5, 5);
             offset += i64::from(batch.record_count);
         }
@@ -244,16 +246,16 @@ mod tests {
     #[test]
     fn a_batch_must_follow_the_last_one_of_its_epoch() {
         use ResponseError::{InvalidProducerEpoch, OutOfOrderSequenceNumber};
-        let duplicate = |base_offset| Ok(Verdict::Duplicate { base_offset, timestamp: 5 });
+        let duplicate = |base_offset| Ok(AppendVerdict::Duplicate { base_offset, timestamp: 5 });
         let written = [batch(1, 0, 10), batch(1, 10, 5)];
         for (next, expected) in [
-            (batch(1, 15, 1), Ok(Verdict::Append)),
+            (batch(1, 15, 1), Ok(AppendVerdict::Append)),
             (batch(1, 16, 1), Err(OutOfOrderSequenceNumber)),
             (batch(1, 10, 5), duplicate(110)),
             (batch(1, 0, 10), duplicate(100)),
             (batch(1, 10, 4), Err(OutOfOrderSequenceNumber)),
             (batch(0, 15, 1), Err(InvalidProducerEpoch)),
-            (batch(2, 0, 1), Ok(Verdict::Append)),
+            (batch(2, 0, 1), Ok(AppendVerdict::Append)),
             (batch(2, 15, 1), Err(OutOfOrderSequenceNumber)),
         ] {
             assert_eq!(after(&written).check(&next), expected, "{next:?}");
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn any_sequence_is_taken_of_a_producer_that_is_not_known() {
-        assert_eq!(Producers::default().check(&batch(3, 42, 1)), Ok(Verdict::Append));
+        assert_eq!(Producers::default().check(&batch(3, 42, 1)), Ok(AppendVerdict::Append));
     }
 
     #[test]
@@ -272,7 +274,7 @@ mod tests {
         let gap = Err(ResponseError::OutOfOrderSequenceNumber);
         assert_eq!(producers.check(&written[0]), gap, "the sixth last");
         for (batch, offset) in written[1..].iter().zip(101..) {
-            let duplicate = Verdict::Duplicate { base_offset: offset, timestamp: 5 };
+            let duplicate = AppendVerdict::Duplicate { base_offset: offset, timestamp: 5 };
             assert_eq!(producers.check(batch), Ok(duplicate));
         }
     }
@@ -280,9 +282,9 @@ mod tests {
     #[test]
     fn sequences_begin_again_behind_the_largest() {
         let producers = after(&[batch(0, i32::MAX - 1, 2)]);
-        assert_eq!(producers.check(&batch(0, 0, 1)), Ok(Verdict::Append));
+        assert_eq!(producers.check(&batch(0, 0, 1)), Ok(AppendVerdict::Append));
         let producers = after(&[batch(0, i32::MAX - 1, 4)]);
-        assert_eq!(producers.check(&batch(0, 2, 1)), Ok(Verdict::Append));
+        assert_eq!(producers.check(&batch(0, 2, 1)), Ok(AppendVerdict::Append));
     }
 
     #[test]
@@ -293,7 +295,7 @@ mod tests {
         assert_eq!(producers.check(&batch(0, 4, 1)), plain);
         assert_eq!(producers.end_transaction(7, 0, 9).0, Some(100));
         assert_eq!(producers.first_open(), None);
-        assert_eq!(producers.check(&transactional(0, 4, 1)), Ok(Verdict::Append));
+        assert_eq!(producers.check(&transactional(0, 4, 1)), Ok(AppendVerdict::Append));
     }
 
     #[test]
@@ -302,7 +304,7 @@ mod tests {
         assert_eq!(producers.end_transaction(7, 1, 9).0, Some(100));
         let fenced = Err(ResponseError::InvalidProducerEpoch);
         assert_eq!(producers.check(&transactional(0, 2, 1)), fenced);
-        assert_eq!(producers.check(&transactional(1, 0, 1)), Ok(Verdict::Append));
+        assert_eq!(producers.check(&transactional(1, 0, 1)), Ok(AppendVerdict::Append));
     }
 
     #[test]

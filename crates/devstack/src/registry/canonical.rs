@@ -26,7 +26,7 @@ const PRIMITIVES: [&str; 8] =
 
 /// Writes schemas, one after the other, the later ones of which may use the names of the earlier ones.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct CanonicalWriter {
     form: Form,
     defined: HashSet<String>,
 }
@@ -36,7 +36,7 @@ pub(crate) fn last<'a>(
     form: Form,
     texts: impl IntoIterator<Item = &'a str>,
 ) -> Result<String, String> {
-    let mut writer = Writer::new(form);
+    let mut writer = CanonicalWriter::new(form);
     let mut written = String::new();
     for text in texts {
         let schema = serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -45,7 +45,7 @@ pub(crate) fn last<'a>(
     Ok(written)
 }
 
-impl Writer {
+impl CanonicalWriter {
     pub(crate) fn new(form: Form) -> Self {
         Self { form, defined: HashSet::new() }
     }
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn write(form: Form, text: &str) -> Result<String, String> {
-        Writer::new(form).write(&serde_json::from_str(text).expect("the case is JSON"))
+        CanonicalWriter::new(form).write(&serde_json::from_str(text).expect("the case is JSON"))
     }
 
     #[test]

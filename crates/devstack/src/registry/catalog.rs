@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::canonical::{self, Form};
 use super::compatibility::{self, Earlier};
-use super::entries::{State, StoredSchema, StoredVersion};
+use super::entries::{CatalogState, StoredSchema, StoredVersion};
 use super::error::RegistryError;
 use super::schema::AvroSchema;
 use super::subject::check_name;
@@ -63,14 +63,14 @@ pub(crate) struct SubjectVersion {
 /// The state of the registry.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    pub(super) state: State,
+    pub(super) state: CatalogState,
     pub(super) changes: Vec<Change>,
 }
 
 impl Catalog {
     /// The state that the entries of the table [`Registry`](crate::storage::Table::Registry) describe.
     pub(crate) fn load(entries: Vec<(String, String)>) -> Result<Self, StorageError> {
-        Ok(Self { state: State::load(entries)?, changes: Vec::new() })
+        Ok(Self { state: CatalogState::load(entries)?, changes: Vec::new() })
     }
 
     /// The changes since it was asked the last time.

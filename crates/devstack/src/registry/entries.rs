@@ -38,7 +38,7 @@ pub(crate) struct StoredVersion {
 
 /// Everything that the entries say. Each change of it says how the entries change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct CatalogState {
     next_id: i32,
     schemas: BTreeMap<i32, StoredSchema>,
     ids: HashMap<StoredSchema, i32>,
@@ -47,7 +47,7 @@ pub(crate) struct State {
     levels: BTreeMap<String, Level>,
 }
 
-impl State {
+impl CatalogState {
     pub(crate) fn load(entries: Vec<(String, String)>) -> Result<Self, StorageError> {
         let mut state = Self {
             next_id: 1,
@@ -199,7 +199,7 @@ mod tests {
             ("other", "1"),
             ("other/1", "1"),
         ] {
-            let error = State::load(vec![(key.to_owned(), json.to_owned())]).expect_err(key);
+            let error = CatalogState::load(vec![(key.to_owned(), json.to_owned())]).expect_err(key);
             assert!(error.to_string().contains(key), "{error}");
         }
     }

@@ -26,7 +26,7 @@ pub(crate) use catalog::Catalog;
 use error::RegistryError;
 pub(crate) use http::server;
 
-use crate::journal::{Journal, Position};
+use crate::journal::{Journal, JournalPosition};
 
 /// A catalog whose changes are durable before anyone hears of them.
 pub(crate) struct Registry {
@@ -56,7 +56,7 @@ impl Registry {
     fn decide<T>(
         &self,
         question: impl FnOnce(&mut Catalog) -> Result<T, RegistryError>,
-    ) -> (Result<T, RegistryError>, Position) {
+    ) -> (Result<T, RegistryError>, JournalPosition) {
         // The catalog checks first and changes then, so a panic on odd input leaves nothing half done.
         let mut catalog = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = question(&mut catalog);

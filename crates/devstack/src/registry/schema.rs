@@ -6,7 +6,7 @@ use apache_avro::Schema;
 use apache_avro::schema::{Name, RecordSchema};
 use serde_json::{Value, json};
 
-use super::canonical::{Form, Writer};
+use super::canonical::{CanonicalWriter, Form};
 
 /// A schema with everything that it refers to.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl AvroSchema {
     /// Parses `text`, which may use the names that `references` define, each of which may use those before it. The
     /// error says in words what is wrong.
     pub(crate) fn parse(text: &str, references: &[&str], form: Form) -> Result<Self, String> {
-        let mut writer = Writer::new(form);
+        let mut writer = CanonicalWriter::new(form);
         let mut fields = Vec::with_capacity(references.len() + 1);
         let mut written = String::new();
         for text in references.iter().chain([&text]) {

@@ -31,7 +31,7 @@ fn cases() -> u32 {
 
 /// What comes.
 #[derive(Debug, Clone)]
-enum Input {
+enum HostileInput {
     /// A request, with changes.
     Request { api: ApiKey, version: i16, seed: u64, changes: Vec<Mutation> },
     /// A header that is one, and anything behind it.
@@ -46,18 +46,18 @@ fn served() -> impl Strategy<Value = (ApiKey, i16)> {
     prop::sample::select(each.collect::<Vec<_>>())
 }
 
-fn input() -> impl Strategy<Value = Input> {
+fn input() -> impl Strategy<Value = HostileInput> {
     prop_oneof![
         8 => (served(), any::<u64>(), vec(mutation(), 0..4)).prop_map(
-            |((api, version), seed, changes)| Input::Request { api, version, seed, changes }
+            |((api, version), seed, changes)| HostileInput::Request { api, version, seed, changes }
         ),
         1 => (served(), vec(any::<u8>(), 0..200))
-            .prop_map(|((api, version), body)| Input::Body { api, version, body }),
-        1 => vec(any::<u8>(), 0..100).prop_map(Input::Bytes),
+            .prop_map(|((api, version), body)| HostileInput::Body { api, version, body }),
+        1 => vec(any::<u8>(), 0..100).prop_map(HostileInput::Bytes),
     ]
 }
 
-impl Input {
+impl HostileInput {
     fn frame(&self) -> Bytes {
         match self {
             &Self::Request { api, version, seed, ref changes } => {
@@ -84,7 +84,7 @@ impl Input {
 /// A broker, and how many requests it has met.
 type Current = RefCell<(Lab, usize)>;
 
-fn meet(current: &Current, input: &Input) -> Result<(usize, bool), TestCaseError> {
+fn meet(current: &Current, input: &HostileInput) -> Result<(usize, bool), TestCaseError> {
     let (lab, met) = &mut *current.borrow_mut();
     if *met == REQUESTS_A_BROKER {
         (*lab, *met) = (Lab::new(), 0);
@@ -95,7 +95,7 @@ fn meet(current: &Current, input: &Input) -> Result<(usize, bool), TestCaseError
     prop_assert!(held <= MOST_HELD, "{held} bytes were held");
     prop_assert!(!matches!(fate, Fate::Refused(WireError::Unwritable { .. })), "{fate:?}");
     let is_answered = matches!(fate, Fate::Answered(_));
-    if let &Input::Request { api, version, ref changes, .. } = input
+    if let &HostileInput::Request { api, version, ref changes, .. } = input
         && changes.is_empty()
     {
         match fate {

@@ -12,7 +12,7 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use tokio::runtime::Runtime;
 
 use crate::api;
-use crate::broker::{Broker, Settings};
+use crate::broker::{Broker, BrokerSettings};
 use crate::peer::Peer;
 use crate::storage::Sqlite;
 use crate::wire::{Request, WireError, frame};
@@ -46,7 +46,7 @@ pub(super) struct Lab {
 impl Lab {
     pub(super) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let settings = Settings { auto_create_topics: true, default_partitions: 2 };
+        let settings = BrokerSettings { auto_create_topics: true, default_partitions: 2 };
         let storage = Arc::new(Sqlite::in_memory().unwrap());
         let broker = Broker::open(settings, storage, Arc::default(), 0).unwrap();
         Self { runtime, broker: Arc::new(broker) }

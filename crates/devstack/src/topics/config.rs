@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::batch::Codec;
+use crate::batch::CompressionCodec;
 
 /// The type of a value, as DescribeConfigs tells it (`ConfigDef.Type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ConfigKind {
     Boolean,
     String,
     Int,
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Definition {
     pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ConfigKind,
     pub(crate) default: &'static str,
     /// What it may be.
     allowed: Allowed,
@@ -45,46 +45,51 @@ const FOREVER: &str = "9223372036854775807";
 
 /// Every key of a topic, in the order of names.
 pub(crate) const DEFINITIONS: &[Definition] = &[
-    def("cleanup.policy", Kind::List, "delete", Allowed::CleanupPolicy),
-    def("compression.gzip.level", Kind::Int, "-1", Allowed::Between(-1, 9)),
-    def("compression.lz4.level", Kind::Int, "9", Allowed::Between(1, 17)),
-    def("compression.type", Kind::String, "producer", Allowed::OneOf(CODECS)),
-    def("compression.zstd.level", Kind::Int, "3", Allowed::Between(-131_072, 22)),
-    def("delete.retention.ms", Kind::Long, "86400000", Allowed::AtLeast(0)),
-    def("file.delete.delay.ms", Kind::Long, "60000", Allowed::AtLeast(0)),
-    def("flush.messages", Kind::Long, FOREVER, Allowed::AtLeast(1)),
-    def("flush.ms", Kind::Long, FOREVER, Allowed::AtLeast(0)),
-    def("follower.replication.throttled.replicas", Kind::List, "", Allowed::Any),
-    def("index.interval.bytes", Kind::Int, "4096", Allowed::AtLeast(0)),
-    def("leader.replication.throttled.replicas", Kind::List, "", Allowed::Any),
-    def("local.retention.bytes", Kind::Long, "-2", Allowed::AtLeast(-2)),
-    def("local.retention.ms", Kind::Long, "-2", Allowed::AtLeast(-2)),
-    def("max.compaction.lag.ms", Kind::Long, FOREVER, Allowed::AtLeast(1)),
-    def("max.message.bytes", Kind::Int, "1048588", Allowed::AtLeast(0)),
-    def("message.timestamp.after.max.ms", Kind::Long, "3600000", Allowed::AtLeast(0)),
-    def("message.timestamp.before.max.ms", Kind::Long, FOREVER, Allowed::AtLeast(0)),
+    def("cleanup.policy", ConfigKind::List, "delete", Allowed::CleanupPolicy),
+    def("compression.gzip.level", ConfigKind::Int, "-1", Allowed::Between(-1, 9)),
+    def("compression.lz4.level", ConfigKind::Int, "9", Allowed::Between(1, 17)),
+    def("compression.type", ConfigKind::String, "producer", Allowed::OneOf(CODECS)),
+    def("compression.zstd.level", ConfigKind::Int, "3", Allowed::Between(-131_072, 22)),
+    def("delete.retention.ms", ConfigKind::Long, "86400000", Allowed::AtLeast(0)),
+    def("file.delete.delay.ms", ConfigKind::Long, "60000", Allowed::AtLeast(0)),
+    def("flush.messages", ConfigKind::Long, FOREVER, Allowed::AtLeast(1)),
+    def("flush.ms", ConfigKind::Long, FOREVER, Allowed::AtLeast(0)),
+    def("follower.replication.throttled.replicas", ConfigKind::List, "", Allowed::Any),
+    def("index.interval.bytes", ConfigKind::Int, "4096", Allowed::AtLeast(0)),
+    def("leader.replication.throttled.replicas", ConfigKind::List, "", Allowed::Any),
+    def("local.retention.bytes", ConfigKind::Long, "-2", Allowed::AtLeast(-2)),
+    def("local.retention.ms", ConfigKind::Long, "-2", Allowed::AtLeast(-2)),
+    def("max.compaction.lag.ms", ConfigKind::Long, FOREVER, Allowed::AtLeast(1)),
+    def("max.message.bytes", ConfigKind::Int, "1048588", Allowed::AtLeast(0)),
+    def("message.timestamp.after.max.ms", ConfigKind::Long, "3600000", Allowed::AtLeast(0)),
+    def("message.timestamp.before.max.ms", ConfigKind::Long, FOREVER, Allowed::AtLeast(0)),
     def(
         "message.timestamp.type",
-        Kind::String,
+        ConfigKind::String,
         "CreateTime",
         Allowed::OneOf(&["CreateTime", "LogAppendTime"]),
     ),
-    def("min.cleanable.dirty.ratio", Kind::Double, "0.5", Allowed::Fraction),
-    def("min.compaction.lag.ms", Kind::Long, "0", Allowed::AtLeast(0)),
-    def("min.insync.replicas", Kind::Int, "1", Allowed::AtLeast(1)),
-    def("preallocate", Kind::Boolean, "false", Allowed::OneOf(&["true", "false"])),
-    def("remote.log.copy.disable", Kind::Boolean, "false", Allowed::Only("false", NO_TIERS)),
-    def("remote.log.delete.on.disable", Kind::Boolean, "false", Allowed::Only("false", NO_TIERS)),
-    def("remote.storage.enable", Kind::Boolean, "false", Allowed::Only("false", NO_TIERS)),
-    def("retention.bytes", Kind::Long, "-1", Allowed::AtLeast(-1)),
-    def("retention.ms", Kind::Long, "604800000", Allowed::AtLeast(-1)),
-    def("segment.bytes", Kind::Int, "1073741824", Allowed::AtLeast(14)),
-    def("segment.index.bytes", Kind::Int, "10485760", Allowed::AtLeast(4)),
-    def("segment.jitter.ms", Kind::Long, "0", Allowed::AtLeast(0)),
-    def("segment.ms", Kind::Long, "604800000", Allowed::AtLeast(1)),
+    def("min.cleanable.dirty.ratio", ConfigKind::Double, "0.5", Allowed::Fraction),
+    def("min.compaction.lag.ms", ConfigKind::Long, "0", Allowed::AtLeast(0)),
+    def("min.insync.replicas", ConfigKind::Int, "1", Allowed::AtLeast(1)),
+    def("preallocate", ConfigKind::Boolean, "false", Allowed::OneOf(&["true", "false"])),
+    def("remote.log.copy.disable", ConfigKind::Boolean, "false", Allowed::Only("false", NO_TIERS)),
+    def(
+        "remote.log.delete.on.disable",
+        ConfigKind::Boolean,
+        "false",
+        Allowed::Only("false", NO_TIERS),
+    ),
+    def("remote.storage.enable", ConfigKind::Boolean, "false", Allowed::Only("false", NO_TIERS)),
+    def("retention.bytes", ConfigKind::Long, "-1", Allowed::AtLeast(-1)),
+    def("retention.ms", ConfigKind::Long, "604800000", Allowed::AtLeast(-1)),
+    def("segment.bytes", ConfigKind::Int, "1073741824", Allowed::AtLeast(14)),
+    def("segment.index.bytes", ConfigKind::Int, "10485760", Allowed::AtLeast(4)),
+    def("segment.jitter.ms", ConfigKind::Long, "0", Allowed::AtLeast(0)),
+    def("segment.ms", ConfigKind::Long, "604800000", Allowed::AtLeast(1)),
     def(
         "unclean.leader.election.enable",
-        Kind::Boolean,
+        ConfigKind::Boolean,
         "false",
         Allowed::OneOf(&["true", "false"]),
     ),
@@ -92,7 +97,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
 
 const fn def(
     name: &'static str,
-    kind: Kind,
+    kind: ConfigKind,
     default: &'static str,
     allowed: Allowed,
 ) -> Definition {
@@ -118,12 +123,12 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
     let invalid =
         |reason: String| Err(format!("Invalid value {value} for configuration {name}: {reason}"));
     let number = match definition.kind {
-        Kind::Int => value.trim().parse::<i32>().map(i64::from).ok(),
-        Kind::Long => value.trim().parse::<i64>().ok(),
+        ConfigKind::Int => value.trim().parse::<i32>().map(i64::from).ok(),
+        ConfigKind::Long => value.trim().parse::<i64>().ok(),
         _ => Some(0),
     };
     let Some(number) = number else {
-        let kind = if definition.kind == Kind::Int { "INT" } else { "LONG" };
+        let kind = if definition.kind == ConfigKind::Int { "INT" } else { "LONG" };
         return invalid(format!("Not a number of type {kind}"));
     };
     match definition.allowed {
@@ -157,7 +162,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Effective {
     /// How batches are compressed; `None` is as their producers did.
-    pub(crate) compression: Option<Codec>,
+    pub(crate) compression: Option<CompressionCodec>,
     pub(crate) max_message_bytes: usize,
     pub(crate) min_insync_replicas: i32,
     /// Timestamps are the time of appending.
@@ -185,7 +190,7 @@ impl Effective {
         let number = |name: &str| text(name).trim().parse::<i64>().unwrap_or(i64::MAX);
         let policies = text("cleanup.policy");
         Self {
-            compression: Codec::named(text("compression.type")),
+            compression: CompressionCodec::named(text("compression.type")),
             max_message_bytes: usize::try_from(number("max.message.bytes")).unwrap_or(0),
             min_insync_replicas: number("min.insync.replicas") as i32,
             log_append_time: text("message.timestamp.type") == "LogAppendTime",

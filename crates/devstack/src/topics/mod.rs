@@ -35,7 +35,7 @@ pub(crate) struct Topic {
 
 /// What is stored of a topic.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct StoredTopic {
     id: Uuid,
     logs: Vec<LogId>,
     config: Overrides,
@@ -55,12 +55,12 @@ pub(crate) struct Topics {
 
 /// Why a topic can't be made or changed, with a text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct TopicRefusal {
     pub(crate) code: ResponseError,
     pub(crate) text: String,
 }
 
-impl Refusal {
+impl TopicRefusal {
     pub(crate) fn new(code: ResponseError, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
@@ -75,7 +75,7 @@ impl Topics {
         let next = meta.get(NEXT_LOG_ID).map(|json| serde_json::from_str(json)).transpose()?;
         let mut topics = Self { next_log: next.unwrap_or(0), ..Self::default() };
         for (name, json) in entries {
-            let Entry { id, logs, config: overrides } = serde_json::from_str(&json)?;
+            let StoredTopic { id, logs, config: overrides } = serde_json::from_str(&json)?;
             let config = Effective::of(&overrides);
             topics.names.insert(id, name.clone());
             topics.by_metric.insert(metric(&name), name.clone());
@@ -115,19 +115,19 @@ impl Topics {
         name: &str,
         partitions: i32,
         overrides: &Overrides,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TopicRefusal> {
         check_name(name)?;
         if self.by_name.contains_key(name) {
             let text = format!("Topic '{name}' already exists.");
-            return Err(Refusal::new(ResponseError::TopicAlreadyExists, text));
+            return Err(TopicRefusal::new(ResponseError::TopicAlreadyExists, text));
         }
         if let Some(other) = self.by_metric.get(&metric(name)) {
             let text = format!("Topic '{name}' collides with existing topic: {other}");
-            return Err(Refusal::new(ResponseError::InvalidTopicException, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidTopicException, text));
         }
         if partitions < 1 {
             let text = "Number of partitions was set to an invalid non-positive value.";
-            return Err(Refusal::new(ResponseError::InvalidPartitions, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidPartitions, text));
         }
         self.check_room(partitions)?;
         check_overrides(overrides)
@@ -163,10 +163,10 @@ impl Topics {
         count: i32,
         dry_run: bool,
         changes: &mut Vec<Change>,
-    ) -> Result<Vec<LogId>, Refusal> {
+    ) -> Result<Vec<LogId>, TopicRefusal> {
         let Some(topic) = self.by_name.get(name) else {
             let text = "This server does not host this topic-partition.";
-            return Err(Refusal::new(ResponseError::UnknownTopicOrPartition, text));
+            return Err(TopicRefusal::new(ResponseError::UnknownTopicOrPartition, text));
         };
         let current = topic.logs.len() as i32;
         if count <= current {
@@ -177,7 +177,7 @@ impl Topics {
                     "The topic {name} currently has {current} partition(s); {count} would not be an increase."
                 )
             };
-            return Err(Refusal::new(ResponseError::InvalidPartitions, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidPartitions, text));
         }
         self.check_room(count - current)?;
         if dry_run {
@@ -203,10 +203,10 @@ impl Topics {
         overrides: Overrides,
         dry_run: bool,
         changes: &mut Vec<Change>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TopicRefusal> {
         let Some(topic) = self.by_name.get_mut(name) else {
             let text = format!("The topic '{name}' does not exist.");
-            return Err(Refusal::new(ResponseError::UnknownTopicOrPartition, text));
+            return Err(TopicRefusal::new(ResponseError::UnknownTopicOrPartition, text));
         };
         check_overrides(&overrides)?;
         if !dry_run {
@@ -227,7 +227,7 @@ impl Topics {
         Some(topic.logs)
     }
 
-    fn check_room(&self, partitions: i32) -> Result<(), Refusal> {
+    fn check_room(&self, partitions: i32) -> Result<(), TopicRefusal> {
         if partitions > MOST_PARTITIONS
             || self.partitions + partitions as usize > MOST_PARTITIONS_OF_ALL
             || self.next_log > LAST_LOG_ID - partitions as u32
@@ -236,7 +236,7 @@ impl Topics {
                 "The dev stack has no room for {partitions} more partitions: a topic may have {MOST_PARTITIONS}, all \
                  of them together {MOST_PARTITIONS_OF_ALL}."
             );
-            return Err(Refusal::new(ResponseError::InvalidPartitions, text));
+            return Err(TopicRefusal::new(ResponseError::InvalidPartitions, text));
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ impl Topics {
 
     fn store(&self, name: &str, changes: &mut Vec<Change>) {
         let Topic { id, logs, overrides, .. } = &self.by_name[name];
-        let entry = Entry { id: *id, logs: logs.clone(), config: overrides.clone() };
+        let entry = StoredTopic { id: *id, logs: logs.clone(), config: overrides.clone() };
         changes.push(Change::put(Table::Topics, name, &entry));
     }
 }
@@ -260,7 +260,7 @@ impl Topics {
 /// # Errors
 ///
 /// In Kafka's words.
-pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
+pub(crate) fn check_name(name: &str) -> Result<(), TopicRefusal> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let reason = if name.is_empty() {
         "the empty string is not allowed".to_owned()
@@ -276,17 +276,17 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
         return Ok(());
     };
     let text = format!("Topic name is invalid: {reason}");
-    Err(Refusal::new(ResponseError::InvalidTopicException, text))
+    Err(TopicRefusal::new(ResponseError::InvalidTopicException, text))
 }
 
 fn metric(name: &str) -> String {
     name.replace('.', "_")
 }
 
-fn check_overrides(overrides: &Overrides) -> Result<(), Refusal> {
+fn check_overrides(overrides: &Overrides) -> Result<(), TopicRefusal> {
     for (name, value) in overrides {
         config::check(name, value)
-            .map_err(|text| Refusal::new(ResponseError::InvalidConfig, text))?;
+            .map_err(|text| TopicRefusal::new(ResponseError::InvalidConfig, text))?;
     }
     Ok(())
 }

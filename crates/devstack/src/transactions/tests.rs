@@ -27,8 +27,8 @@ fn open() -> (Transactions, Vec<Change>) {
     (transactions, changes)
 }
 
-fn ended(end: Marker, epoch: i16) -> Ended {
-    Ended { end, producer_id: 0, epoch, logs: [1, 2].into() }
+fn ended(end: Marker, epoch: i16) -> EndedTransaction {
+    EndedTransaction { end, producer_id: 0, epoch, logs: [1, 2].into() }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) enum Malformed {
 
 /// Reads the body of a request of one of the versions 3 to 12.
 pub(super) fn read(body: Bytes, version: i16) -> Result<ProduceRequest, Malformed> {
-    let mut fields = Fields { rest: body, is_flexible: version >= FLEXIBLE, named: 0 };
+    let mut fields = ProduceFields { rest: body, is_flexible: version >= FLEXIBLE, named: 0 };
     let transactional_id = fields.text()?.map(TransactionalId);
     let acks = fields.rest.try_get_i16()?;
     let timeout_ms = fields.rest.try_get_i32()?;
@@ -53,14 +53,14 @@ pub(super) fn read(body: Bytes, version: i16) -> Result<ProduceRequest, Malforme
         .with_topic_data(topic_data))
 }
 
-struct Fields {
+struct ProduceFields {
     rest: Bytes,
     is_flexible: bool,
     /// Topics and partitions so far.
     named: usize,
 }
 
-impl Fields {
+impl ProduceFields {
     fn varint(&mut self) -> Result<u32, Malformed> {
         let mut value = 0;
         for shift in [0, 7, 14, 21, 28] {

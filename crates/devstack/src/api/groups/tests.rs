@@ -7,11 +7,11 @@ use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 
 use super::*;
 use crate::api::tests::sent;
-use crate::group::Answer;
+use crate::group::GroupAnswer;
 
 struct Broker {
     coordinator: Coordinator,
-    answers: HashMap<Ticket, Answer>,
+    answers: HashMap<Ticket, GroupAnswer>,
     tickets: u64,
 }
 
@@ -27,7 +27,7 @@ impl Broker {
         let client = Client { id: "app".to_owned(), host: "/127.0.0.1".to_owned() };
         join(&mut self.coordinator, request, version, &client, ticket, 0, &mut effects);
         self.answers.extend(effects.answers);
-        let Some(Answer::Join(answer)) = self.answers.remove(&ticket) else {
+        let Some(GroupAnswer::Join(answer)) = self.answers.remove(&ticket) else {
             panic!("the only member of a group doesn't wait");
         };
         sent(&join_response(answer, version), version)
@@ -38,7 +38,7 @@ impl Broker {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         sync(&mut self.coordinator, request, version, ticket, 0, &mut effects);
-        let Some((_, Answer::Sync(answer))) = effects.answers.pop() else {
+        let Some((_, GroupAnswer::Sync(answer))) = effects.answers.pop() else {
             panic!("a leader doesn't wait");
         };
         sent(&sync_response(answer), version)

@@ -5,7 +5,7 @@ use kafka_protocol::ResponseError;
 use super::World;
 use super::harness::{GROUP, commit, consumer, offset, protocols};
 use crate::group::Commit;
-use crate::group::classic::State;
+use crate::group::classic::GroupState;
 
 #[test]
 fn a_stable_group_is_described_in_full_another_only_in_part() {
@@ -37,7 +37,7 @@ fn groups_are_listed_with_and_without_members() {
         .map(|listed| (listed.group, listed.protocol_type, listed.state.name()))
         .collect();
     assert_eq!(listed, [(GROUP, "consumer", "Stable"), ("simple", "", "Empty")]);
-    assert!(world.is_in(State::Stable));
+    assert!(world.is_in(GroupState::Stable));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use crate::clock::Millis;
-use crate::group::classic::State;
+use crate::group::classic::GroupState;
 use crate::group::{
-    Answer, Client, Commit, Coordinator, Effects, Join, JoinAnswer, Joined, Leaving, NewOffset,
-    Options, Protocol, Sync, SyncAnswer, Ticket,
+    Client, Commit, Coordinator, Effects, GroupAnswer, GroupOptions, Join, JoinAnswer, JoinedGroup,
+    Leaving, NewOffset, Protocol, Sync, SyncAnswer, Ticket,
 };
 use crate::storage::{Change, Table};
 
@@ -22,7 +22,7 @@ pub(super) struct World {
     pub(super) coordinator: Coordinator,
     pub(super) now: Millis,
     pub(super) stored: HashMap<Table, BTreeMap<String, String>>,
-    pub(super) answers: BTreeMap<Ticket, Answer>,
+    pub(super) answers: BTreeMap<Ticket, GroupAnswer>,
     tickets: u64,
     members: u32,
 }
@@ -53,7 +53,7 @@ pub(super) fn protocols(names: &[&str]) -> Vec<Protocol> {
     names.iter().map(protocol).collect()
 }
 
-pub(super) fn sync_of(joined: &Joined) -> Sync {
+pub(super) fn sync_of(joined: &JoinedGroup) -> Sync {
     Sync {
         group: GROUP.to_owned(),
         member_id: joined.member_id.clone(),
@@ -99,7 +99,7 @@ impl World {
         };
         let (groups, offsets) = (entries(Table::Groups), entries(Table::Offsets));
         self.coordinator =
-            Coordinator::load(Options::default(), groups, offsets, self.now).unwrap();
+            Coordinator::load(GroupOptions::default(), groups, offsets, self.now).unwrap();
     }
 
     pub(super) fn ticket(&mut self) -> Ticket {
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// Sends a member's SyncGroup; a leader assigns to each member `for <member id>`.
-    pub(super) fn sync_as(&mut self, joined: &Joined) -> Ticket {
+    pub(super) fn sync_as(&mut self, joined: &JoinedGroup) -> Ticket {
         let assignments = joined.members.iter().map(|member| {
             (member.member_id.clone(), Bytes::from(format!("for {}", member.member_id)))
         });
@@ -249,12 +249,12 @@ impl World {
 
     pub(super) fn join_answer(&self, ticket: Ticket) -> JoinAnswer {
         match self.answers.get(&ticket) {
-            Some(Answer::Join(answer)) => answer.clone(),
+            Some(GroupAnswer::Join(answer)) => answer.clone(),
             other => panic!("{ticket:?} should have been answered, not {other:?}"),
         }
     }
 
-    pub(super) fn joined(&self, ticket: Ticket) -> Joined {
+    pub(super) fn joined(&self, ticket: Ticket) -> JoinedGroup {
         self.join_answer(ticket).unwrap()
     }
 
@@ -264,7 +264,7 @@ impl World {
 
     pub(super) fn sync_answer(&self, ticket: Ticket) -> SyncAnswer {
         match self.answers.get(&ticket) {
-            Some(Answer::Sync(answer)) => answer.clone(),
+            Some(GroupAnswer::Sync(answer)) => answer.clone(),
             other => panic!("{ticket:?} should have been answered, not {other:?}"),
         }
     }
@@ -297,7 +297,7 @@ impl World {
             let id = if id.is_empty() { self.joined(ticket).member_id } else { id };
             members.push((id, join));
         }
-        let joined: Vec<Joined> = last.into_iter().map(|ticket| self.joined(ticket)).collect();
+        let joined: Vec<JoinedGroup> = last.into_iter().map(|ticket| self.joined(ticket)).collect();
         let generation = joined[0].generation;
         let leader = joined[0].leader.clone();
         for joined in joined {
@@ -313,7 +313,7 @@ impl World {
         self.coordinator.groups[GROUP].generation
     }
 
-    pub(super) fn is_in(&self, state: State) -> bool {
+    pub(super) fn is_in(&self, state: GroupState) -> bool {
         self.coordinator.groups[GROUP].state == state
     }
 }

@@ -5,9 +5,9 @@ use kafka_protocol::ResponseError;
 
 use super::World;
 use super::harness::{GROUP, commit, consumer, offset, static_consumer};
-use crate::group::{Commit, Join, Options, Protocol};
+use crate::group::{Commit, GroupOptions, Join, Protocol};
 
-fn limited(options: Options) -> World {
+fn limited(options: GroupOptions) -> World {
     let mut world = World::new();
     world.coordinator.options = options;
     world
@@ -19,7 +19,7 @@ fn in_group(id: &str) -> Join {
 
 #[test]
 fn a_full_group_takes_no_more_members_but_keeps_those_it_has() {
-    let mut world = limited(Options { max_members: 2, ..Options::default() });
+    let mut world = limited(GroupOptions { max_members: 2, ..GroupOptions::default() });
     let (first, _) = world.enter(consumer());
     let promised = world.join(consumer());
     assert_eq!(world.refused(promised), ResponseError::MemberIdRequired);
@@ -33,7 +33,7 @@ fn a_full_group_takes_no_more_members_but_keeps_those_it_has() {
 
 #[test]
 fn a_static_member_comes_back_to_a_full_group() {
-    let mut world = limited(Options { max_members: 1, ..Options::default() });
+    let mut world = limited(GroupOptions { max_members: 1, ..GroupOptions::default() });
     let ticket = world.join(static_consumer("one"));
     assert_eq!(world.joined(ticket).generation, 1);
     let other = world.join(static_consumer("two"));
@@ -46,7 +46,7 @@ fn a_static_member_comes_back_to_a_full_group() {
 fn members_together_say_only_so_much_of_themselves() {
     let protocol =
         |size| Protocol { name: "range".to_owned(), metadata: Bytes::from(vec![0; size]) };
-    let mut world = limited(Options { max_group_bytes: 1_000, ..Options::default() });
+    let mut world = limited(GroupOptions { max_group_bytes: 1_000, ..GroupOptions::default() });
     let too_long = world.join(Join { protocols: vec![protocol(1_000)], ..consumer() });
     assert_eq!(world.refused(too_long), ResponseError::GroupMaxSizeReached);
     assert_eq!(world.coordinator.list().count(), 0);
@@ -61,7 +61,7 @@ fn members_together_say_only_so_much_of_themselves() {
 
 #[test]
 fn there_are_only_so_many_groups() {
-    let mut world = limited(Options { max_groups: 1, ..Options::default() });
+    let mut world = limited(GroupOptions { max_groups: 1, ..GroupOptions::default() });
     assert_eq!(world.commit(commit(vec![offset(0, 5)])), Ok(vec![Ok(())]));
     let other = world.join(in_group("other"));
     assert_eq!(world.refused(other), ResponseError::PolicyViolation);

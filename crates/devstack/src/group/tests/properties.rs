@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::World;
 use super::harness::{GROUP, REBALANCE, SESSION, consumer, protocols, static_consumer};
-use crate::group::classic::State;
-use crate::group::{Answer, Effects, Join, Joined, Leaving, Ticket};
+use crate::group::classic::GroupState;
+use crate::group::{Effects, GroupAnswer, Join, JoinedGroup, Leaving, Ticket};
 
 /// What a client does next, whatever it was told before.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ fn join_of(client: usize) -> Join {
 #[derive(Default)]
 struct Known {
     member_id: String,
-    joined: Option<Joined>,
+    joined: Option<JoinedGroup>,
 }
 
 struct Story {
@@ -122,7 +122,7 @@ impl Story {
             let Some(client) = self.tickets.get(ticket) else { continue };
             let known = &mut self.clients[*client];
             match answer {
-                Answer::Join(Ok(joined)) => {
+                GroupAnswer::Join(Ok(joined)) => {
                     known.member_id.clone_from(&joined.member_id);
                     known.joined = Some(joined.clone());
                     let leads = joined.leader == joined.member_id;
@@ -135,21 +135,21 @@ impl Story {
                         assert_eq!(leader.or_insert_with(|| name.clone()), name, "one leader");
                     }
                 }
-                Answer::Join(Err((ResponseError::MemberIdRequired, member_id))) => {
+                GroupAnswer::Join(Err((ResponseError::MemberIdRequired, member_id))) => {
                     known.member_id.clone_from(member_id);
                 }
-                Answer::Join(Err((
+                GroupAnswer::Join(Err((
                     ResponseError::UnknownMemberId | ResponseError::FencedInstanceId,
                     _,
                 ))) => {
                     *known = Known::default();
                 }
-                Answer::Sync(Ok(synced)) => {
+                GroupAnswer::Sync(Ok(synced)) => {
                     assert!(synced.protocol.is_some());
                     let assignment = String::from_utf8(synced.assignment.to_vec()).unwrap();
                     assert!(assignment.starts_with("for member-"), "{assignment:?}");
                 }
-                Answer::Join(Err(_)) | Answer::Sync(Err(_)) => {}
+                GroupAnswer::Join(Err(_)) | GroupAnswer::Sync(Err(_)) => {}
             }
         }
     }
@@ -170,10 +170,10 @@ impl Story {
         assert_eq!(instances.len(), distinct.len(), "an instance is one member");
         for member in group.members.values() {
             if member.joining.is_some() {
-                assert!(matches!(group.state, State::PreparingRebalance { .. }));
+                assert!(matches!(group.state, GroupState::PreparingRebalance { .. }));
             }
             if member.syncing.is_some() {
-                assert_eq!(group.state, State::CompletingRebalance);
+                assert_eq!(group.state, GroupState::CompletingRebalance);
             }
             let is_watched = member.session_ends.is_some() || member.is_excused_from_heartbeats();
             assert!(is_watched, "somebody would notice that {} is gone", member.id);

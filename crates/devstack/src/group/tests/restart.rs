@@ -4,7 +4,7 @@ use kafka_protocol::ResponseError;
 
 use super::World;
 use super::harness::{GROUP, SESSION, commit, consumer, offset, static_consumer};
-use crate::group::{Commit, Coordinator, Join, Options};
+use crate::group::{Commit, Coordinator, GroupOptions, Join};
 use crate::storage::{StorageError, Table};
 
 #[test]
@@ -120,7 +120,7 @@ fn an_entry_that_can_not_be_read_is_named() {
         (Vec::new(), entry(good_key, "{}"), Table::Offsets, good_key),
     ];
     for (groups, offsets, expected_table, expected_key) in cases {
-        let result = Coordinator::load(Options::default(), groups, offsets, 0);
+        let result = Coordinator::load(GroupOptions::default(), groups, offsets, 0);
         let Err(StorageError::Entry { table, key, .. }) = result else {
             panic!("{expected_key} should not be readable");
         };

@@ -116,7 +116,7 @@ impl Methods {
     }
 }
 
-type Answer = Result<HttpResponse, RegistryError>;
+type HttpAnswer = Result<HttpResponse, RegistryError>;
 
 fn answer(value: &impl Serialize) -> HttpResponse {
     with_status(StatusCode::OK, value)
@@ -156,9 +156,9 @@ async fn body<T: DeserializeOwned>(payload: Payload) -> Result<T, RegistryError>
 }
 
 /// What stands behind the `?` of a request.
-struct Options(HashMap<String, String>);
+struct QueryOptions(HashMap<String, String>);
 
-impl Options {
+impl QueryOptions {
     fn of(request: &HttpRequest) -> Result<Self, RegistryError> {
         let options = Query::<HashMap<_, _>>::from_query(request.query_string())
             .map_err(|error| RegistryError::BadRequest(error.to_string()))?;

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
 use serde_json::json;
 
-use super::{Answer, Options, Registry, answer, resource, subjects, text};
+use super::{HttpAnswer, QueryOptions, Registry, answer, resource, subjects, text};
 use crate::registry::error::RegistryError;
 use crate::registry::submission::AVRO;
 
@@ -18,16 +18,16 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/contexts").get(contexts).end());
 }
 
-async fn types() -> Answer {
+async fn types() -> HttpAnswer {
     Ok(answer(&[AVRO]))
 }
 
 /// The default one, which is the only one here.
-async fn contexts() -> Answer {
+async fn contexts() -> HttpAnswer {
     Ok(answer(&["."]))
 }
 
-async fn by_id(id: Path<String>, registry: Data<Registry>) -> Answer {
+async fn by_id(id: Path<String>, registry: Data<Registry>) -> HttpAnswer {
     let id = number(&id)?;
     let schema = registry.ask(|catalog| catalog.schema(id).cloned()).await?;
     let mut found = json!({ "schemaType": AVRO, "schema": schema.schema });
@@ -37,13 +37,17 @@ async fn by_id(id: Path<String>, registry: Data<Registry>) -> Answer {
     Ok(answer(&found))
 }
 
-async fn text_by_id(id: Path<String>, registry: Data<Registry>) -> Answer {
+async fn text_by_id(id: Path<String>, registry: Data<Registry>) -> HttpAnswer {
     let id = number(&id)?;
     Ok(text(registry.ask(|catalog| catalog.schema(id).cloned()).await?.schema))
 }
 
-async fn subjects_with(request: HttpRequest, id: Path<String>, registry: Data<Registry>) -> Answer {
-    let (options, id) = (Options::of(&request)?, number(&id)?);
+async fn subjects_with(
+    request: HttpRequest,
+    id: Path<String>,
+    registry: Data<Registry>,
+) -> HttpAnswer {
+    let (options, id) = (QueryOptions::of(&request)?, number(&id)?);
     let deleted = subjects::included(&options);
     let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
     let mut subjects: Vec<_> = versions.into_iter().map(|version| version.subject).collect();
@@ -51,8 +55,12 @@ async fn subjects_with(request: HttpRequest, id: Path<String>, registry: Data<Re
     Ok(answer(&options.page(subjects)?))
 }
 
-async fn versions_with(request: HttpRequest, id: Path<String>, registry: Data<Registry>) -> Answer {
-    let (options, id) = (Options::of(&request)?, number(&id)?);
+async fn versions_with(
+    request: HttpRequest,
+    id: Path<String>,
+    registry: Data<Registry>,
+) -> HttpAnswer {
+    let (options, id) = (QueryOptions::of(&request)?, number(&id)?);
     let deleted = subjects::included(&options);
     let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
     Ok(answer(&options.page(versions)?))

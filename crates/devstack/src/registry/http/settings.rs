@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Options, Registry, answer, body, resource};
+use super::{HttpAnswer, QueryOptions, Registry, answer, body, resource};
 use crate::registry::error::RegistryError;
 use crate::registry::level::Level;
 
@@ -40,12 +40,16 @@ fn level_answer(level: Level) -> HttpResponse {
     answer(&json!({ "compatibilityLevel": level }))
 }
 
-async fn global_level(registry: Data<Registry>) -> Answer {
+async fn global_level(registry: Data<Registry>) -> HttpAnswer {
     Ok(level_answer(registry.ask(|catalog| Ok(catalog.level_in_effect(None))).await?))
 }
 
-async fn level(request: HttpRequest, subject: Path<String>, registry: Data<Registry>) -> Answer {
-    let in_effect = Options::of(&request)?.flag("defaultToGlobal");
+async fn level(
+    request: HttpRequest,
+    subject: Path<String>,
+    registry: Data<Registry>,
+) -> HttpAnswer {
+    let in_effect = QueryOptions::of(&request)?.flag("defaultToGlobal");
     let level = registry.ask(|catalog| {
         if in_effect {
             Ok(catalog.level_in_effect(Some(&subject)))
@@ -56,25 +60,25 @@ async fn level(request: HttpRequest, subject: Path<String>, registry: Data<Regis
     Ok(level_answer(level.await?))
 }
 
-async fn set_global(payload: Payload, registry: Data<Registry>) -> Answer {
+async fn set_global(payload: Payload, registry: Data<Registry>) -> HttpAnswer {
     update_level(None, payload, &registry).await
 }
 
-async fn set(subject: Path<String>, payload: Payload, registry: Data<Registry>) -> Answer {
+async fn set(subject: Path<String>, payload: Payload, registry: Data<Registry>) -> HttpAnswer {
     update_level(Some(&subject), payload, &registry).await
 }
 
-async fn update_level(subject: Option<&str>, payload: Payload, registry: &Registry) -> Answer {
+async fn update_level(subject: Option<&str>, payload: Payload, registry: &Registry) -> HttpAnswer {
     let level = body::<LevelUpdate>(payload).await?.level()?;
     registry.ask(|catalog| catalog.set_level(subject, level)).await?;
     Ok(answer(&json!({ "compatibility": level })))
 }
 
-async fn delete_global(registry: Data<Registry>) -> Answer {
+async fn delete_global(registry: Data<Registry>) -> HttpAnswer {
     Ok(level_answer(registry.ask(|catalog| catalog.delete_level(None)).await?))
 }
 
-async fn delete(subject: Path<String>, registry: Data<Registry>) -> Answer {
+async fn delete(subject: Path<String>, registry: Data<Registry>) -> HttpAnswer {
     Ok(level_answer(registry.ask(|catalog| catalog.delete_level(Some(&subject))).await?))
 }
 
@@ -83,13 +87,13 @@ fn read_write() -> HttpResponse {
     answer(&json!({ "mode": "READWRITE" }))
 }
 
-async fn global_mode() -> Answer {
+async fn global_mode() -> HttpAnswer {
     Ok(read_write())
 }
 
 /// No subject has a mode of its own.
-async fn mode(request: HttpRequest, subject: Path<String>) -> Answer {
-    if Options::of(&request)?.flag("defaultToGlobal") {
+async fn mode(request: HttpRequest, subject: Path<String>) -> HttpAnswer {
+    if QueryOptions::of(&request)?.flag("defaultToGlobal") {
         Ok(read_write())
     } else {
         Err(RegistryError::ModeNotConfigured(subject.into_inner()))

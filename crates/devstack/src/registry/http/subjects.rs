@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use serde_json::json;
 
-use super::{Answer, Options, Registry, answer, body, resource};
+use super::{HttpAnswer, QueryOptions, Registry, answer, body, resource};
 use crate::registry::catalog::{Catalog, Deleted, SubjectSchema};
 use crate::registry::error::RegistryError;
 use crate::registry::submission::Submission;
@@ -36,8 +36,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         );
 }
 
-async fn list(request: HttpRequest, registry: Data<Registry>) -> Answer {
-    let options = Options::of(&request)?;
+async fn list(request: HttpRequest, registry: Data<Registry>) -> HttpAnswer {
+    let options = QueryOptions::of(&request)?;
     let prefix = options.text("subjectPrefix");
     let prefix = prefix.strip_prefix(ALL_CONTEXTS).unwrap_or(prefix);
     let subjects = registry.ask(|catalog| Ok(catalog.subjects(prefix, options.deleted()))).await?;
@@ -49,8 +49,8 @@ async fn look_up(
     subject: Path<String>,
     payload: Payload,
     registry: Data<Registry>,
-) -> Answer {
-    let options = Options::of(&request)?;
+) -> HttpAnswer {
+    let options = QueryOptions::of(&request)?;
     let submission: Submission = body(payload).await?;
     let deleted = included(&options);
     let found =
@@ -63,8 +63,8 @@ async fn register(
     subject: Path<String>,
     payload: Payload,
     registry: Data<Registry>,
-) -> Answer {
-    let form = Options::of(&request)?.form();
+) -> HttpAnswer {
+    let form = QueryOptions::of(&request)?.form();
     let submission: Submission = body(payload).await?;
     let id = registry.ask(|catalog| catalog.register(&subject, &submission, form)).await?;
     Ok(answer(&json!({ "id": id })))
@@ -74,13 +74,17 @@ async fn delete_subject(
     request: HttpRequest,
     subject: Path<String>,
     registry: Data<Registry>,
-) -> Answer {
-    let permanent = Options::of(&request)?.flag("permanent");
+) -> HttpAnswer {
+    let permanent = QueryOptions::of(&request)?.flag("permanent");
     Ok(answer(&registry.ask(|catalog| catalog.delete_subject(&subject, permanent)).await?))
 }
 
-async fn versions(request: HttpRequest, subject: Path<String>, registry: Data<Registry>) -> Answer {
-    let options = Options::of(&request)?;
+async fn versions(
+    request: HttpRequest,
+    subject: Path<String>,
+    registry: Data<Registry>,
+) -> HttpAnswer {
+    let options = QueryOptions::of(&request)?;
     let versions = registry.ask(|catalog| catalog.versions(&subject, options.deleted())).await?;
     Ok(answer(&options.page(versions)?))
 }
@@ -89,8 +93,8 @@ async fn version(
     request: HttpRequest,
     path: Path<(String, String)>,
     registry: Data<Registry>,
-) -> Answer {
-    let deleted = included(&Options::of(&request)?);
+) -> HttpAnswer {
+    let deleted = included(&QueryOptions::of(&request)?);
     Ok(answer(&registry.ask(|catalog| find(catalog, &path, deleted)).await?))
 }
 
@@ -98,13 +102,13 @@ async fn text(
     request: HttpRequest,
     path: Path<(String, String)>,
     registry: Data<Registry>,
-) -> Answer {
-    let deleted = included(&Options::of(&request)?);
+) -> HttpAnswer {
+    let deleted = included(&QueryOptions::of(&request)?);
     let found = registry.ask(|catalog| find(catalog, &path, deleted)).await?;
     Ok(super::text(found.schema))
 }
 
-async fn referenced_by(path: Path<(String, String)>, registry: Data<Registry>) -> Answer {
+async fn referenced_by(path: Path<(String, String)>, registry: Data<Registry>) -> HttpAnswer {
     let ids = registry.ask(|catalog| {
         let found = find(catalog, &path, Deleted::Included)?;
         Ok(catalog.referenced_by(&found.subject, found.version, Deleted::Hidden))
@@ -124,8 +128,8 @@ async fn delete_version(
     request: HttpRequest,
     path: Path<(String, String)>,
     registry: Data<Registry>,
-) -> Answer {
-    let permanent = Options::of(&request)?.flag("permanent");
+) -> HttpAnswer {
+    let permanent = QueryOptions::of(&request)?.flag("permanent");
     let (subject, version) = path.into_inner();
     let version = version.parse()?;
     let deleted = registry.ask(|catalog| catalog.delete_version(&subject, version, permanent));
@@ -137,7 +141,7 @@ async fn check_all(
     subject: Path<String>,
     payload: Payload,
     registry: Data<Registry>,
-) -> Answer {
+) -> HttpAnswer {
     check(&request, &subject, None, payload, &registry).await
 }
 
@@ -146,7 +150,7 @@ async fn check_one(
     path: Path<(String, String)>,
     payload: Payload,
     registry: Data<Registry>,
-) -> Answer {
+) -> HttpAnswer {
     let (subject, version) = path.into_inner();
     check(&request, &subject, Some(version.parse()?), payload, &registry).await
 }
@@ -157,8 +161,8 @@ async fn check(
     against: Option<VersionId>,
     payload: Payload,
     registry: &Registry,
-) -> Answer {
-    let options = Options::of(request)?;
+) -> HttpAnswer {
+    let options = QueryOptions::of(request)?;
     let verbose = options.flag("verbose");
     let submission: Submission = body(payload).await?;
     let checked = registry
@@ -175,6 +179,6 @@ async fn check(
 }
 
 /// Where one version is asked for, `deletedOnly` has no meaning.
-pub(super) fn included(options: &Options) -> Deleted {
+pub(super) fn included(options: &QueryOptions) -> Deleted {
     if options.flag("deleted") { Deleted::Included } else { Deleted::Hidden }
 }
