@@ -1,9 +1,9 @@
-//! The broker: one state behind one lock, and a journal that makes its changes last.
+//! The broker: one state behind one lock, and a journal that makes changes durable.
 //!
-//! A request changes the state under the lock and hands what must last to the journal before it lets go of it. So the
-//! changes of a request are one change of the storage, in the order in which the state took them. No answer leaves before
-//! everything that it may have seen is durable: the connection waits for the journal's position at the time the answer
-//! was made. Batches are read from the storage alone, behind the same wait.
+//! A request changes the state under the lock and submits its changes to the journal before it releases the lock. So
+//! the changes of one request are written together, and in the order of the requests. An answer is sent when every
+//! change that it may reflect is durable: the connection waits for the journal's position at the time of the answer.
+//! Batches are read from the storage only, after the same wait.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,21 +28,21 @@ use crate::waiting::WaitingRequests;
 
 /// The id of the only broker.
 pub(crate) const NODE_ID: i32 = 1;
-/// How late a deadline may be met.
+/// A deadline is met at most this late.
 const TICK: Duration = Duration::from_millis(20);
 /// The entry of [`Table::Meta`] that holds the cluster's id.
 const CLUSTER_ID: &str = "cluster_id";
 
-/// What a broker is told.
+/// The settings of a broker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BrokerSettings {
-    /// Create a topic when a client asks for its metadata and allows it (`auto.create.topics.enable`).
+    /// Creates a topic when a client asks for its metadata and allows its creation (`auto.create.topics.enable`).
     pub(crate) auto_create_topics: bool,
-    /// Partitions of a topic whose creator leaves it to the broker (`num.partitions`).
+    /// The number of partitions of a topic, if its creator gives none (`num.partitions`).
     pub(crate) default_partitions: i32,
 }
 
-/// Everything that the broker knows and that a request may change.
+/// Everything that a request may change.
 #[derive(Debug)]
 pub(crate) struct BrokerState {
     pub(crate) topics: Topics,
@@ -51,7 +51,7 @@ pub(crate) struct BrokerState {
     pub(crate) groups: Coordinator,
 }
 
-/// A broker that runs, as all its connections share it.
+/// A running broker, shared by all its connections.
 pub(crate) struct Broker {
     pub(crate) settings: BrokerSettings,
     pub(crate) cluster_id: String,
@@ -59,22 +59,22 @@ pub(crate) struct Broker {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) faults: Arc<Faults>,
-    /// Requests that wait for their group.
+    /// Requests that wait for other members of their group.
     pub(crate) waiting: WaitingRequests,
-    /// How many brokers ran before it on the same storage.
+    /// The number of brokers that ran before on the same storage.
     pub(crate) life: u64,
     state: Mutex<BrokerState>,
-    /// Wakes the timers when they sleep without a deadline.
+    /// Wakes the timers, which sleep while there is no deadline.
     deadlines: Notify,
     timers_sleep: AtomicBool,
     next_ticket: AtomicU64,
     is_dying: AtomicBool,
-    /// A request's handling has panicked, so the state can't be trusted.
+    /// The handling of a request has panicked, so the state may be inconsistent.
     is_broken: watch::Sender<bool>,
 }
 
 impl BrokerState {
-    /// The state as it was stored, and the cluster's id, made up if there is none.
+    /// Loads the state and the cluster's id. A new storage gets a new id.
     pub(crate) fn load(
         storage: &dyn Storage,
         now: Millis,
@@ -107,12 +107,12 @@ impl BrokerState {
         self.logs.get(&self.topics.log(topic, partition)?)
     }
 
-    /// As [`log`](Self::log), to be changed.
+    /// The log of a partition, to change it.
     pub(crate) fn log_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Log> {
         self.logs.get_mut(&self.topics.log(topic, partition)?)
     }
 
-    /// Creates a topic that was checked, with its logs.
+    /// Creates a topic and its logs. The caller has checked the topic.
     pub(crate) fn create_topic(
         &mut self,
         name: &str,
@@ -124,14 +124,14 @@ impl BrokerState {
         self.add_logs(&logs, changes);
     }
 
-    /// Makes empty logs.
+    /// Creates empty logs.
     pub(crate) fn add_logs(&mut self, logs: &[LogId], changes: &mut Vec<Change>) {
         for &id in logs {
             self.logs.insert(id, Log::create(id, changes));
         }
     }
 
-    /// Deletes a topic with its logs and the offsets that groups committed for it. `false` if there is none.
+    /// Deletes a topic, its logs, and the offsets that groups committed for it. `false` if there is no such topic.
     pub(crate) fn delete_topic(&mut self, name: &str, changes: &mut Vec<Change>) -> bool {
         let Some(logs) = self.topics.delete(name, changes) else { return false };
         for log in logs.iter().filter_map(|id| self.logs.remove(id)) {
@@ -141,7 +141,7 @@ impl BrokerState {
         true
     }
 
-    /// Writes the markers of a transaction that has ended, and decides the offsets that it held.
+    /// Writes the markers of a transaction that has ended, and commits or drops its offsets.
     pub(crate) fn conclude(
         &mut self,
         ended: EndedTransaction,
@@ -199,7 +199,7 @@ fn load_logs(storage: &dyn Storage) -> Result<HashMap<LogId, Log>, StorageError>
 }
 
 impl Broker {
-    /// A broker with the state that was stored.
+    /// Opens a broker with the stored state.
     pub(crate) fn open(
         settings: BrokerSettings,
         storage: Arc<dyn Storage>,
@@ -229,12 +229,12 @@ impl Broker {
         })
     }
 
-    /// Looks at the state.
+    /// Reads the state.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&BrokerState) -> T) -> T {
         look(&self.lock())
     }
 
-    /// Changes the state, hands what must last to the journal, and answers the requests that have waited for it.
+    /// Changes the state, submits the changes to the journal, and answers requests that waited for the change.
     pub(crate) fn update<T>(
         &self,
         change: impl FnOnce(&mut BrokerState, Millis, &mut Effects) -> T,
@@ -254,16 +254,15 @@ impl Broker {
         answer
     }
 
-    /// A number that no request had before.
+    /// The next ticket. No two requests have the same one.
     pub(crate) fn next_ticket(&self) -> Ticket {
         Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Lets what has a deadline meet it, [`TICK`] late at most: sessions, rebalances, transactions. Runs until it is
-    /// dropped.
+    /// Ends sessions, rebalances and transactions at their deadlines, at most [`TICK`] late. Runs until it is dropped.
     pub(crate) async fn keep_deadlines(&self) {
         loop {
-            // Before looking, so that no deadline is set unseen.
+            // Before reading the deadline, so that one that is set meanwhile wakes us.
             self.timers_sleep.store(true, Ordering::Release);
             let Some(deadline) = self.look(BrokerState::next_deadline) else {
                 self.deadlines.notified().await;
@@ -271,7 +270,7 @@ impl Broker {
             };
             self.timers_sleep.store(false, Ordering::Release);
             let left = u64::try_from(deadline - self.clock.now()).unwrap_or(0);
-            // The next deadline may be set meanwhile, and be earlier.
+            // An earlier deadline may be set meanwhile.
             tokio::time::sleep(Duration::from_millis(left).min(TICK)).await;
             if deadline <= self.clock.now() {
                 self.meet_deadlines();
@@ -292,7 +291,7 @@ impl Broker {
         });
     }
 
-    /// Marks it as crashing: what still comes in meets no faults any more.
+    /// Marks the broker as crashing. Requests that arrive from now on trigger no faults.
     pub(crate) fn die(&self) {
         self.is_dying.store(true, Ordering::Release);
     }
@@ -301,7 +300,7 @@ impl Broker {
         self.is_dying.load(Ordering::Acquire)
     }
 
-    /// Waits until nothing can be relied on any more, and says why: the storage fails, or we are wrong.
+    /// Waits until the storage fails or the state may be inconsistent, and returns the reason.
     pub(crate) async fn failed(&self) -> String {
         let mut is_broken = self.is_broken.subscribe();
         tokio::select! {
@@ -312,7 +311,7 @@ impl Broker {
 
     fn lock(&self) -> MutexGuard<'_, BrokerState> {
         self.state.lock().unwrap_or_else(|_| {
-            // Half a change may be in it, and the journal knows nothing of that half.
+            // It may contain half a change, which was never submitted to the journal.
             self.is_broken.send_replace(true);
             panic!("a request's handling has panicked before, so the state can't be trusted");
         })

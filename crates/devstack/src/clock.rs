@@ -1,11 +1,11 @@
-//! The time that everything in here goes by.
+//! The broker's clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch, as Kafka counts.
 pub(crate) type Millis = i64;
 
-/// Milliseconds since the Unix epoch that never go back, whatever becomes of the system's clock.
+/// A clock that never goes back, even if the system's clock does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started: Instant,

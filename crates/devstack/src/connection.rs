@@ -1,4 +1,4 @@
-//! One client's connection: requests are taken one after the other, and answered in that order, as Kafka does.
+//! One client's connection. Requests are handled one after the other and answered in that order, as in Kafka.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,29 +19,32 @@ use crate::journal::JournalPosition;
 use crate::peer::Peer;
 use crate::wire::{Request, WireError, frame};
 
-/// Answers that may wait for the journal, or for a client that reads slowly, before no more requests are read.
+/// While this many answers wait for the journal or for a slow client, no more requests are read.
 const ANSWERS_WAITING: usize = 32;
-/// What those may have together in bytes, if a single one isn't larger.
+/// The same limit in bytes. A single answer may be larger.
 const ANSWER_BYTES_WAITING: usize = 4 << 20;
 const READ_BUFFER: usize = 16 << 10;
-/// How long a client may say nothing, or not read what it is told (`connections.max.idle.ms`).
+/// A client that sends nothing, or does not read its answers, for this long is disconnected
+/// (`connections.max.idle.ms`).
 const IDLE: Duration = Duration::from_secs(10 * 60);
-/// How long the rest of a request may take to come. Clients give up a request after as long (`request.timeout.ms`).
+/// A request must arrive completely within this time. Clients give up a request after the same time
+/// (`request.timeout.ms`).
 const FRAME: Duration = Duration::from_secs(30);
 
-/// A crash that a fault asks for.
+/// A crash that a fault orders.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CrashOrder {
-    /// Of which life of the broker.
+    /// The [`Broker::life`] of the broker to crash. A later one is left alone.
     pub(crate) life: u64,
     pub(crate) back_after: Duration,
 }
 
-/// An answer, how far the journal must be before it may leave, and its share of [`ANSWER_BYTES_WAITING`].
+/// An answer, the journal's position that must be durable before it is sent, and its share of
+/// [`ANSWER_BYTES_WAITING`].
 type Pending = (JournalPosition, Bytes, OwnedSemaphorePermit);
 
-/// Serves one connection until either side closes it. Large requests wait for `room`; `crash` is told of a crash that a
-/// fault asks for.
+/// Serves one connection until either side closes it. Large requests wait for `room`. Crashes that faults order are
+/// sent to `crash`.
 pub(crate) async fn serve(
     broker: Arc<Broker>,
     stream: TcpStream,
@@ -58,7 +61,7 @@ pub(crate) async fn serve(
     let from = BufReader::with_capacity(READ_BUFFER, from);
     let reading = read(&broker, from, peer, &room, &answers, &crash);
     if let Err(error) = reading.await {
-        // What a stranger sends is no error of ours; what we can't write is.
+        // Bad input is a warning. An answer that we can't encode is our own error.
         match error {
             ConnectionEnd::Wire(error @ WireError::Unwritable { .. }) => {
                 error!(%error, client = %peer.addr, "closing");
@@ -70,18 +73,18 @@ pub(crate) async fn serve(
             ConnectionEnd::Idle => debug!(client = %peer.addr, "closing a connection that is idle"),
             ConnectionEnd::Io(error) => debug!(%error, client = %peer.addr, "a connection ended"),
             ConnectionEnd::Fault => {
-                // Answers to earlier requests are lost with it, as they may be on any network.
+                // Answers to earlier requests are lost too, as on a real network.
                 writing.abort();
                 return;
             }
         }
     }
-    // Closed by the client or by us: what is answered already still leaves.
+    // Answers to earlier requests are still sent.
     drop(answers);
     let _ = writing.await;
 }
 
-/// Why a connection ends that the client did not close.
+/// Why we close a connection.
 #[derive(Debug, thiserror::Error)]
 enum ConnectionEnd {
     #[error(transparent)]
@@ -115,10 +118,10 @@ async fn read(
         let Some((frame, _room)) = frame else { return Ok(()) };
         let request = Request::read(frame)?;
         if broker.is_dying() {
-            // Faults are for those who live.
+            // The fault that crashes the broker has already occurred.
             return Err(ConnectionEnd::Fault);
         }
-        // Before the fault is met, so that nobody clears it unseen.
+        // Subscribe before the fault is taken, so that clearing it in between is not missed.
         let cleared = broker.faults.cleared();
         let action = broker.faults.meet(request.api, &request.client_id);
         match action {
@@ -136,14 +139,14 @@ async fn read(
             _ if may_wait(request.api) => tokio::select! {
                 biased;
                 answer = api::handle(broker, &request, peer) => answer?,
-                // Nobody is there to be answered.
+                // The client has closed the connection.
                 () = closed(&mut from) => return Ok(()),
             },
             _ => api::handle(broker, &request, peer).await?,
         };
         let position = broker.journal.position();
         if let Some(Action::LoseAnswer | Action::CrashAfter { .. }) = action {
-            // Done means durable, here as ever. If it can't be, the broker has crashed already.
+            // The request counts as done when it is durable. An error here means that the broker has crashed already.
             let durable = broker.journal.durable(position).await;
             if let (Some(Action::CrashAfter { back_after }), Ok(())) = (action, durable) {
                 let _ = crash.send(CrashOrder { life: broker.life, back_after });
@@ -155,19 +158,19 @@ async fn read(
             let share = Arc::clone(&answer_bytes).acquire_many_owned(share).await;
             let share = share.expect("this semaphore is never closed");
             if answers.send((position, answer, share)).await.is_err() {
-                // The client is gone.
+                // The client has closed the connection.
                 return Ok(());
             }
         }
     }
 }
 
-/// Whether the answer may depend on what other clients do.
+/// Whether the request may wait for other clients.
 fn may_wait(api: ApiKey) -> bool {
     matches!(api, ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup)
 }
 
-/// Waits until the client closes the connection, if it does so without sending anything more.
+/// Waits until the client closes the connection. Never returns if it sends another request first.
 async fn closed(from: &mut BufReader<OwnedReadHalf>) {
     if from.fill_buf().await.is_ok_and(|more| !more.is_empty()) {
         std::future::pending::<()>().await;
@@ -176,7 +179,7 @@ async fn closed(from: &mut BufReader<OwnedReadHalf>) {
 
 async fn write(broker: Arc<Broker>, mut to: OwnedWriteHalf, mut pending: mpsc::Receiver<Pending>) {
     while let Some((position, answer, _share)) = pending.recv().await {
-        // A crash takes the connections with it; a storage that fails ends the process.
+        // The broker has crashed, or the storage has failed and the process ends.
         if broker.journal.durable(position).await.is_err() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Faults that a test asks for: what a network and a broker do to their clients on a bad day, on command.
+//! Faults that a test injects: delays, lost answers, errors, crashes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,34 +8,34 @@ use kafka_protocol::messages::ApiKey;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// What happens to a request.
+/// What happens to the request that triggers a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// It waits this long before it is looked at.
+    /// The request waits this long before it is handled.
     Delay(Duration),
-    /// It waits until the faults are cleared.
+    /// The request waits until the faults are cleared.
     Hold,
-    /// Its connection is closed before it is looked at.
+    /// The connection is closed before the request is handled.
     Disconnect,
-    /// It is answered with this error and otherwise ignored.
+    /// The request is answered with this error and not handled.
     Error(ResponseError),
-    /// It is done, durably, and its connection is closed instead of answering.
+    /// The request is handled and durable, but the connection is closed instead of an answer.
     LoseAnswer,
-    /// The broker crashes before it is looked at, and comes back after this time.
+    /// The broker crashes before the request is handled, and restarts after this time.
     CrashBefore { back_after: Duration },
-    /// It is done, durably, and the broker crashes instead of answering. It comes back after this time.
+    /// The request is handled and durable, but the broker crashes instead of an answer. It restarts after this time.
     CrashAfter { back_after: Duration },
 }
 
 /// One thing that goes wrong, for [`DevStack::inject`](crate::DevStack::inject).
 ///
-/// It meets the first request of its API (or of any), unless it is told to let some [`pass`](Self::after) first, and
-/// one request, unless it is to meet [more](Self::times).
+/// By default the next request triggers it, once. [`of`](Self::of) and [`from_client`](Self::from_client) restrict it
+/// to some requests, [`after`](Self::after) skips requests, and [`times`](Self::times) repeats it.
 ///
 /// ```
 /// use devstack::{ApiKey, Fault};
 ///
-/// // The answer to the third commit from now on gets lost: was it committed?
+/// // The answer to the third commit from now on is lost.
 /// let fault = Fault::lose_answer().of(ApiKey::EndTxn).after(2);
 /// ```
 #[derive(Debug, Clone)]
@@ -52,65 +52,66 @@ impl Fault {
         Self { api: None, client_id: None, pass: 0, times: 1, action }
     }
 
-    /// The request waits for `delay` before it is looked at. Later ones of its connection wait behind it.
+    /// The request waits for `delay` before it is handled. Later requests of its connection wait behind it.
     pub fn delay(delay: Duration) -> Self {
         Self::new(Action::Delay(delay))
     }
 
-    /// The request waits, before it is looked at, until [`DevStack::clear_faults`](crate::DevStack::clear_faults). Later
-    /// ones of its connection wait behind it.
+    /// The request waits until [`DevStack::clear_faults`](crate::DevStack::clear_faults) is called. Later requests of
+    /// its connection wait behind it.
     pub fn hold() -> Self {
         Self::new(Action::Hold)
     }
 
-    /// The connection is closed, and the request is not even looked at.
+    /// The connection is closed, and the request is not handled.
     pub fn disconnect() -> Self {
         Self::new(Action::Disconnect)
     }
 
-    /// The request is answered with an error, and nothing of it is done.
+    /// The request is answered with an error and not handled. Only for the APIs that `api/refusal.rs` lists: for any
+    /// other the connection is closed.
     pub fn error(error: ResponseError) -> Self {
         Self::new(Action::Error(error))
     }
 
-    /// The request is done and durable, but the connection is closed before its answer is sent.
+    /// The request is handled and durable, but the connection is closed instead of an answer.
     pub fn lose_answer() -> Self {
         Self::new(Action::LoseAnswer)
     }
 
-    /// The broker is killed before the request is looked at, and starts again on its port after `back_after`.
+    /// The broker crashes before the request is handled, and restarts on its port after `back_after`.
     pub fn crash_before(back_after: Duration) -> Self {
         Self::new(Action::CrashBefore { back_after })
     }
 
-    /// The request is done and durable, then the broker is killed before it answers, and starts again on its port after
+    /// The request is handled and durable, but the broker crashes instead of an answer. It restarts on its port after
     /// `back_after`.
     pub fn crash_after(back_after: Duration) -> Self {
         Self::new(Action::CrashAfter { back_after })
     }
 
-    /// Meets requests of this API only.
+    /// Only requests of this API trigger the fault.
     #[must_use]
     pub fn of(mut self, api: ApiKey) -> Self {
         self.api = Some(api);
         self
     }
 
-    /// Meets requests of clients only whose `client.id` begins so.
+    /// Only requests of clients whose `client.id` begins with `client_id` trigger the fault.
     #[must_use]
     pub fn from_client(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// Lets `requests` requests pass first.
+    /// Skips the first `requests` requests that would trigger the fault.
     #[must_use]
     pub fn after(mut self, requests: u64) -> Self {
         self.pass = requests;
         self
     }
 
-    /// Meets `requests` requests, not just one.
+    /// The fault occurs for `requests` requests, not just for one.
     #[must_use]
     pub fn times(mut self, requests: u64) -> Self {
         self.times = requests;
@@ -123,7 +124,7 @@ impl Fault {
     }
 }
 
-/// The faults that are still to come. They outlive a crash of the broker.
+/// The faults that have not occurred yet. A crash of the broker does not remove them.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     to_come: Mutex<Vec<Fault>>,
@@ -131,30 +132,31 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Adds one.
+    /// Adds a fault.
     pub(crate) fn inject(&self, fault: Fault) {
         if fault.times > 0 {
             self.lock().push(fault);
         }
     }
 
-    /// Forgets all that are still to come, and lets go what is held.
+    /// Removes all faults, and lets held requests continue.
     pub(crate) fn clear(&self) {
         self.lock().clear();
         self.cleared.notify_waiters();
     }
 
-    /// Waits until [`clear`](Self::clear) is called: from now on, not from when it is first polled.
+    /// Waits until [`clear`](Self::clear) is called. Calls count from now on, even before the first poll.
     pub(crate) fn cleared(&self) -> Notified<'_> {
         self.cleared.notified()
     }
 
-    /// How many are still to come.
+    /// The number of faults that have not occurred yet.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// What is to happen to this request. Every fault that could meet it counts it; the first one whose turn it is does.
+    /// What is to happen to this request. It counts for every fault that it matches, and triggers the first that has
+    /// skipped enough requests.
     pub(crate) fn meet(&self, api: ApiKey, client_id: &str) -> Option<Action> {
         let mut faults = self.lock();
         let mut action = None;

@@ -1,8 +1,8 @@
-//! Group commit: changes are handed in while the broker's state is locked, and written by a thread of their own, all
-//! that wait at once.
+//! Group commit: changes are submitted while the broker's state is locked, and one thread writes all waiting changes at
+//! once.
 //!
-//! The order in which changes are submitted is the order in which they become durable. Whoever wants to acknowledge
-//! something waits for its [`JournalPosition`] first.
+//! Changes become durable in the order in which they are submitted. Before a change is acknowledged, its
+//! [`JournalPosition`] must be durable.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -12,22 +12,22 @@ use tokio::sync::watch;
 
 use crate::storage::{Change, Storage, StorageError};
 
-/// What one commit takes at most, if a single submission isn't larger.
+/// The largest commit, unless a single submission is larger.
 const COMMIT_BYTES: usize = 8 * 1024 * 1024;
-/// What may wait before [`Journal::room`] waits.
+/// [`Journal::room`] waits while more than this is queued.
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
-/// How many submissions came up to here.
+/// The number of submissions up to a point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JournalPosition(u64);
 
-/// Why something is not durable and won't be.
+/// Why a change will never be durable.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum JournalError {
-    /// The storage can't be written. Nothing is written after that, lest there be gaps.
+    /// The storage can't be written. Nothing is written after that, so that there are no gaps.
     #[error("the journal can't go on: {0}")]
     Failed(Arc<StorageError>),
-    /// It was lost in a crash, simulated by [`Journal::crash`] or of the writer itself.
+    /// It was lost in a crash: one simulated by [`Journal::crash`], or a panic of the writer.
     #[error("the journal crashed")]
     Crashed,
     /// It was submitted after the journal was told to stop.
@@ -35,7 +35,7 @@ pub(crate) enum JournalError {
     Stopped,
 }
 
-/// Where the writer is.
+/// How far the writer is.
 #[derive(Debug, Clone)]
 struct JournalProgress {
     durable: JournalPosition,
@@ -51,17 +51,17 @@ struct QueuedChanges {
 #[derive(Debug)]
 struct Queue {
     waiting: VecDeque<QueuedChanges>,
-    /// Of what waits and of what is being committed.
+    /// The size of the waiting changes and of those that are being committed.
     bytes: usize,
     submitted: JournalPosition,
-    /// Set once: nothing more is taken.
+    /// No more changes are accepted. Never reset.
     closed: bool,
 }
 
 #[derive(Debug)]
 struct SharedJournal {
     queue: Mutex<Queue>,
-    /// Rung when something waits or the queue is closed.
+    /// Notified when changes wait or the queue is closed.
     bell: Condvar,
     progress: watch::Sender<JournalProgress>,
 }
@@ -72,7 +72,7 @@ impl SharedJournal {
     }
 }
 
-/// Writes changes to a [`Storage`] in the order in which they are submitted. Dropped, it stops.
+/// Writes changes to a [`Storage`] in the order in which they are submitted. Dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Journal {
     shared: Arc<SharedJournal>,
@@ -95,7 +95,7 @@ impl Journal {
         Self { shared, writer: Mutex::new(Some(thread)) }
     }
 
-    /// Hands in changes that are to be written all or not at all. Never waits for the storage.
+    /// Submits changes, which are written together or not at all. Never waits for the storage.
     pub(crate) fn submit(&self, changes: Vec<Change>) -> JournalPosition {
         let bytes = changes.iter().map(size).sum();
         let mut queue = self.shared.queue();
@@ -108,12 +108,12 @@ impl Journal {
         queue.submitted
     }
 
-    /// Behind everything that is submitted so far.
+    /// The position after everything that is submitted so far.
     pub(crate) fn position(&self) -> JournalPosition {
         self.shared.queue().submitted
     }
 
-    /// Waits until all that is submitted up to `position` is durable.
+    /// Waits until all changes up to `position` are durable.
     pub(crate) async fn durable(&self, position: JournalPosition) -> Result<(), JournalError> {
         let progress =
             self.progress(|progress| progress.durable >= position || progress.end.is_some()).await;
@@ -123,16 +123,16 @@ impl Journal {
         }
     }
 
-    /// Waits while much is queued. To be asked before what is to be submitted is read from a connection, so that
-    /// clients wait rather than memory grows.
+    /// Waits while much is queued. Called before a request is read from a connection, so that clients wait instead of
+    /// memory growing.
     pub(crate) async fn room(&self) {
         let shared = &self.shared;
         self.progress(|progress| progress.end.is_some() || shared.queue().bytes <= QUEUE_BYTES)
             .await;
     }
 
-    /// Waits until the journal has failed for good, and says why. Nothing can be acknowledged any more: the process had
-    /// better end.
+    /// Waits until the journal has failed, and returns the reason. Nothing can be acknowledged any more, so the process
+    /// should end.
     pub(crate) async fn failed(&self) -> Arc<StorageError> {
         let progress =
             self.progress(|progress| matches!(progress.end, Some(JournalError::Failed(_)))).await;
@@ -142,8 +142,8 @@ impl Journal {
         }
     }
 
-    /// Ends as a SIGKILL does: what is being committed is durable or not, what waits is lost. Returns when the storage
-    /// is no longer written to.
+    /// Ends like SIGKILL: a commit in progress may complete or not, waiting changes are lost. Returns when nothing is
+    /// written any more.
     pub(crate) fn crash(&self) {
         let mut queue = self.shared.queue();
         queue.closed = true;
@@ -154,7 +154,7 @@ impl Journal {
         self.shared.end(JournalError::Crashed);
     }
 
-    /// Commits all that is submitted, and ends.
+    /// Commits all submitted changes, and ends.
     pub(crate) fn stop(&self) {
         self.shared.queue().closed = true;
         self.join();
@@ -165,7 +165,7 @@ impl Journal {
         self.shared.bell.notify_one();
         let mut writer = self.writer.lock().expect("no panic while it is held");
         if let Some(thread) = writer.take() {
-            // If it panicked, it said so itself, and its waiters know.
+            // A panic was already reported, and `Drop` has told those who wait.
             let _ = thread.join();
         }
     }
@@ -184,7 +184,7 @@ impl Drop for Journal {
 }
 
 impl SharedJournal {
-    /// Tells all who wait why nothing more comes. The first reason stays.
+    /// Tells all waiting tasks that nothing more becomes durable. Later reasons are ignored.
     fn end(&self, reason: JournalError) {
         self.progress.send_if_modified(|progress| {
             let first = progress.end.is_none();
@@ -217,8 +217,8 @@ impl JournalWriter {
         }
     }
 
-    /// Waits for submissions and takes what waits: their changes, their number, their size. None once the queue is
-    /// closed and empty.
+    /// Waits for submissions and takes those that wait: their changes, their number, their size. `None` when the queue
+    /// is closed and empty.
     fn next(&self) -> Option<(Vec<Change>, u64, usize)> {
         let queue = self.shared.queue();
         let mut queue = self
@@ -242,7 +242,7 @@ impl JournalWriter {
 }
 
 impl Drop for JournalWriter {
-    /// A bug in the storage must not leave anyone waiting.
+    /// After a panic of the storage, nobody may wait forever.
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.shared.queue().closed = true;
@@ -251,7 +251,7 @@ impl Drop for JournalWriter {
     }
 }
 
-/// Roughly what a change takes in memory.
+/// The approximate size of a change in memory.
 fn size(change: &Change) -> usize {
     let content = match change {
         Change::Append { batch, .. } => batch.bytes.len(),

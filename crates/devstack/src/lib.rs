@@ -2,11 +2,11 @@
 //!
 //! # Where to look
 //!
-//! A request comes in through `server.rs`, `connection.rs` and `wire/`, finds its function in `api/`, changes the state
-//! that `broker.rs` guards, and is answered when `journal.rs` has made the change durable in `storage/`. What the state
-//! consists of are state machines without sockets, clocks or files: `log/` (a partition), `transactions.rs` and `group/`
-//! (the coordinators), `topics/`, and `registry/catalog.rs`.
-//! [`DevStack`] puts them together and breaks them on demand.
+//! `server.rs` accepts connections, `connection.rs` reads requests and `wire/` decodes them. `api/` has one function
+//! per API. It changes the state in `broker.rs`, and the answer is sent when `journal.rs` has made the change durable
+//! in `storage/`. The state consists of state machines without sockets, clocks or files: `log/` (a partition),
+//! `transactions.rs` and `group/` (the coordinators), `topics/`, and `registry/catalog.rs`. [`DevStack`] starts all of
+//! this and injects faults.
 
 mod addresses;
 mod api;

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-/// Who a request came from, as far as the APIs care.
+/// The addresses of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     /// The client's address.
     pub(crate) addr: SocketAddr,
-    /// The address at which it reached us, which is the one that it is told.
+    /// Our address that the client connected to. Answers name it as the broker's address.
     pub(crate) reached_at: SocketAddr,
 }

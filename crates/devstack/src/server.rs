@@ -1,4 +1,4 @@
-//! One life of the broker: from its start on the stored state to its end, by stopping or by crashing.
+//! Runs a broker from its start until it is stopped or crashed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::peer::Peer;
 use crate::sweeper::Sweeper;
 use crate::wire::frame;
 
-/// Connections at once. Kafka knows such a limit for each address (`max.connections.per.ip`) and closes what is beyond it.
+/// The largest number of open connections. Further ones are closed, as Kafka does beyond `max.connections.per.ip`.
 const MOST_CONNECTIONS: usize = 2_000;
-/// How long nobody is accepted after the system had no room for a connection.
+/// After accepting has failed, the next attempt is made this much later.
 const NO_ROOM: Duration = Duration::from_millis(100);
 
-/// A broker that serves. Dropped, it serves no more.
+/// A broker that accepts connections until this is dropped.
 pub(crate) struct Server {
     pub(crate) broker: Arc<Broker>,
     pub(crate) sweeper: Arc<Mutex<Sweeper>>,
@@ -28,7 +28,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves on `listeners`. `crash` is told of crashes that faults ask for.
+    /// Serves on `listeners`. Crashes that faults order are sent to `crash`.
     pub(crate) fn start(
         broker: Broker,
         listeners: Vec<TcpListener>,
@@ -47,16 +47,16 @@ impl Server {
         Self { broker, sweeper, tasks }
     }
 
-    /// Ends as a SIGKILL does: what is not durable is lost, and whoever waits for an answer waits in vain.
+    /// Ends like SIGKILL: changes that are not durable are lost, and waiting requests get no answer.
     pub(crate) async fn crash(mut self) {
         self.broker.die();
         let journal = Arc::clone(&self.broker.journal);
-        // Waits for the commit that runs.
+        // Waits for a commit in progress.
         let _ = tokio::task::spawn_blocking(move || journal.crash()).await;
         self.tasks.shutdown().await;
     }
 
-    /// Makes all durable that was taken, and ends.
+    /// Makes all submitted changes durable, and ends.
     pub(crate) async fn stop(mut self) {
         let journal = Arc::clone(&self.broker.journal);
         let _ = tokio::task::spawn_blocking(move || journal.stop()).await;
@@ -64,7 +64,7 @@ impl Server {
     }
 }
 
-/// Sweeps again and again.
+/// Sweeps the logs at each interval.
 async fn sweep(broker: Arc<Broker>, sweeper: Arc<Mutex<Sweeper>>) {
     loop {
         tokio::time::sleep(Sweeper::INTERVAL).await;
@@ -72,7 +72,7 @@ async fn sweep(broker: Arc<Broker>, sweeper: Arc<Mutex<Sweeper>>) {
     }
 }
 
-/// Accepts connections; they end with this task.
+/// Accepts connections. They are closed when this task ends.
 async fn accept(
     broker: Arc<Broker>,
     listener: TcpListener,
@@ -89,13 +89,13 @@ async fn accept(
                 continue;
             }
         };
-        // Those that have ended are forgotten.
+        // Remove connections that have ended.
         while connections.try_join_next().is_some() {}
         if connections.len() >= MOST_CONNECTIONS {
             warn!(client = %addr, "closing a connection: there are {MOST_CONNECTIONS} others");
             continue;
         }
-        // It may be gone already.
+        // The client may have closed it already.
         let Ok(reached_at) = stream.local_addr() else { continue };
         let peer = Peer { addr, reached_at };
         let (broker, room, crash) = (Arc::clone(&broker), Arc::clone(&room), crash.clone());
@@ -103,8 +103,8 @@ async fn accept(
     }
 }
 
-/// Listens on `addr`, and where that is 127.0.0.1 on the same port of ::1, too, if there is one: `localhost` may mean
-/// either. Port 0 takes a free one.
+/// Listens on `addr`. For 127.0.0.1 also listens on the same port of ::1 if possible, because `localhost` may mean
+/// either. Port 0 takes a free port.
 pub(crate) fn bind(addr: SocketAddr) -> std::io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
     let first = std::net::TcpListener::bind(addr)?;
     let addr = first.local_addr()?;

@@ -1,4 +1,4 @@
-//! The whole of it, for a test to hold in its hand: broker, registry, and what goes wrong with them.
+//! [`DevStack`]: starts the broker and the registry, injects faults, crashes and restarts the broker.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,32 +20,32 @@ use crate::storage::{Sqlite, Storage, StorageError, Table};
 
 /// How many threads serve clients.
 const THREADS: usize = 2;
-/// How long a port may be taken by somebody else while a crashed broker comes back.
+/// A broker that restarts tries for this long to listen on its port again.
 const PORT_DEADLINE: Duration = Duration::from_secs(10);
 const PORT_RETRY: Duration = Duration::from_millis(20);
-/// How long the end may take.
+/// Stopping may take this long.
 const END_DEADLINE: Duration = Duration::from_secs(5);
 const END_POLL: Duration = Duration::from_millis(1);
-/// Where Apicurio serves Confluent's API, too, so that one URL fits both.
+/// Apicurio Registry serves Confluent's API at this path, so one URL fits both.
 const REGISTRY_PATH: &str = "/apis/ccompat/v7";
 
-/// What a dev stack is told.
+/// How a dev stack is started.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The directory of its file, made if absent; `None` keeps everything in memory.
+    /// The directory of the SQLite file, created if absent. `None` keeps everything in memory.
     pub data_dir: Option<PathBuf>,
-    /// Where the broker listens; port 0 takes a free one.
+    /// The broker listens here. Port 0 takes a free port.
     pub kafka: SocketAddr,
-    /// Where the registry listens; port 0 takes a free one.
+    /// The registry listens here. Port 0 takes a free port.
     pub registry: SocketAddr,
-    /// Create topics that a client asks for, if it allows it.
+    /// Creates a topic when a client asks for its metadata and allows its creation.
     pub auto_create_topics: bool,
-    /// Partitions of topics whose creator leaves it to the broker.
+    /// The number of partitions of a topic, if its creator gives none.
     pub default_partitions: i32,
 }
 
 impl Default for Options {
-    /// In memory, on free ports of 127.0.0.1; otherwise as Apache Kafka is by default.
+    /// In memory, on free ports of 127.0.0.1, otherwise with the defaults of Apache Kafka.
     fn default() -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -61,7 +61,7 @@ impl Default for Options {
 /// Why a dev stack can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address can't be listened on.
+    /// The broker or the registry can't listen on its address.
     #[error("cannot listen on {addr} for the {what}: {source}")]
     Listen {
         /// The broker or the registry.
@@ -71,7 +71,7 @@ pub enum StartError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// The file can't be used; the text says what to do.
+    /// The file can't be used. The text says what to do.
     #[error("{0}")]
     Storage(String),
     /// The operating system refuses threads or sockets.
@@ -85,7 +85,7 @@ impl From<StorageError> for StartError {
     }
 }
 
-/// A broker and a registry that run on threads of their own. Gone when dropped, their ports and file free.
+/// A broker and a registry, which run on their own threads. Dropping this stops both and frees their ports and file.
 ///
 /// Its methods block for some milliseconds; they can be called from anywhere.
 ///
@@ -101,18 +101,18 @@ pub struct DevStack {
     registry: actix_web::dev::ServerHandle,
 }
 
-/// What outlives a crash of the broker.
+/// The state that a crash of the broker leaves untouched.
 struct SharedStack {
     settings: BrokerSettings,
     kafka: SocketAddr,
     storage: Arc<dyn Storage>,
     faults: Arc<Faults>,
     crash: mpsc::UnboundedSender<CrashOrder>,
-    /// What the registry's changes go to: it goes on when the broker crashes.
+    /// The journal of the registry, which keeps running when the broker crashes.
     registry_journal: Arc<Journal>,
-    /// How many brokers have been started.
+    /// The number of times that the broker was started.
     lives: AtomicU64,
-    /// The broker, unless it is down.
+    /// The running broker. `None` while it is down.
     server: Mutex<Option<Server>>,
 }
 
@@ -126,7 +126,7 @@ impl std::fmt::Debug for DevStack {
 }
 
 impl DevStack {
-    /// Starts both; returns when they listen.
+    /// Starts the broker and the registry, and returns when both listen.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl DevStack {
         Ok(Self { runtime: Some(runtime), shared, registry_addr, registry: registry_handle })
     }
 
-    /// One that all tests of a process share, in memory, started when it is first asked for.
+    /// A dev stack in memory that all tests of the process share. The first call starts it.
     ///
     /// # Panics
     ///
@@ -189,7 +189,7 @@ impl DevStack {
         })
     }
 
-    /// The file that a stack with this data directory keeps.
+    /// The path of the SQLite file in a data directory.
     pub fn file_in(data_dir: &std::path::Path) -> PathBuf {
         data_dir.join(crate::storage::FILE)
     }
@@ -204,30 +204,30 @@ impl DevStack {
         format!("http://{}{REGISTRY_PATH}", self.registry_addr)
     }
 
-    /// Lets something go wrong.
+    /// Injects a fault.
     pub fn inject(&self, fault: Fault) {
         self.shared.faults.inject(fault);
     }
 
-    /// Forgets the faults that have not come yet, and says how many those were. Requests that are held go on.
+    /// Removes the faults that have not occurred yet, and returns their number. Held requests continue.
     pub fn clear_faults(&self) -> usize {
         let left = self.shared.faults.len();
         self.shared.faults.clear();
         left
     }
 
-    /// Kills the broker, as SIGKILL does: what is not durable is lost, connections break, its port refuses. The
-    /// registry goes on. Nothing happens if it is down already.
+    /// Crashes the broker like SIGKILL: changes that are not durable are lost, connections break, and its port refuses
+    /// new ones. The registry keeps running. Does nothing if the broker is down.
     pub fn crash(&self) {
         let shared = Arc::clone(&self.shared);
         self.wait_for(async move { shared.crash().await });
     }
 
-    /// Starts a broker that is down, on its port, with what was durable. Nothing happens if it runs.
+    /// Starts the broker again on its port, with all durable changes. Does nothing if it runs.
     ///
     /// # Panics
     ///
-    /// If it can't start: its port was taken by another program meanwhile.
+    /// If it can't start because another program has taken its port.
     pub fn restart(&self) {
         let shared = Arc::clone(&self.shared);
         let outcome = self.wait_for(async move { shared.restart().await });
@@ -264,7 +264,7 @@ impl DevStack {
         })
     }
 
-    /// Deletes and compacts now what would be deleted and compacted in a while.
+    /// Applies retention and compaction to all logs now, instead of every 15 seconds.
     pub fn clean(&self) {
         let shared = Arc::clone(&self.shared);
         self.wait_for(async move {
@@ -275,12 +275,13 @@ impl DevStack {
         });
     }
 
-    /// Makes all durable, and ends, as dropping it does. Ports and file are free then.
+    /// Makes all changes durable and stops, as dropping does. The ports and the file are free afterwards.
     pub fn stop(self) {
         drop(self);
     }
 
-    /// Waits until nothing can be acknowledged any more, and says why: the storage can't be written, for one.
+    /// Waits until the dev stack can acknowledge nothing more, for example because the storage can't be written, and
+    /// returns the reason.
     pub async fn failed(&self) -> String {
         let broker = {
             let server = self.shared.server.lock().await;
@@ -298,7 +299,7 @@ impl DevStack {
         }
     }
 
-    /// What `work` returns, or zero or false if the broker is down.
+    /// Runs `work` with the broker and returns its result, or the default (0, false) if the broker is down.
     fn with_broker<T: Default + Send + 'static>(
         &self,
         work: impl FnOnce(&Broker) -> T + Send + 'static,
@@ -310,7 +311,7 @@ impl DevStack {
         })
     }
 
-    /// Does something on our own threads, whoever waits for it: the caller may be on another runtime's thread.
+    /// Runs `work` on our own runtime and blocks until it ends. The caller may be on a thread of another runtime.
     fn wait_for<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         let runtime = self.runtime.as_ref().expect("it is taken on drop only");
         let (done, outcome) = blocking::channel();
@@ -325,7 +326,7 @@ impl Drop for DevStack {
     fn drop(&mut self) {
         let runtime = self.runtime.take().expect("it is taken here only");
         let (shared, registry) = (Arc::clone(&self.shared), self.registry.clone());
-        // A thread of its own, which may wait: the caller's may be one of a runtime.
+        // On a new thread, because the caller's may belong to a runtime, where blocking panics.
         let ending = std::thread::spawn(move || {
             let registry_journal = Arc::clone(&shared.registry_journal);
             runtime.block_on(async move {
@@ -337,9 +338,9 @@ impl Drop for DevStack {
             registry_journal.stop();
             runtime.shutdown_timeout(END_DEADLINE);
         });
-        // If it panicked, it said so itself.
+        // A panic was already reported.
         let _ = ending.join();
-        // The registry's server doesn't tell when its threads have let go of the storage.
+        // The registry's threads may still hold the storage, and the server doesn't tell when they drop it.
         let end = std::time::Instant::now() + END_DEADLINE;
         while Arc::strong_count(&self.shared.storage) > 1 && std::time::Instant::now() < end {
             std::thread::sleep(END_POLL);
@@ -354,7 +355,7 @@ impl SharedStack {
         }
     }
 
-    /// Crashes this life of the broker, if it is not over. Returns whether it was not.
+    /// Crashes the broker if it is still the one that was started as number `life`. Returns whether it was.
     async fn crash_life(&self, life: u64) -> bool {
         let mut server = self.server.lock().await;
         match server.take_if(|server| server.broker.life == life) {
@@ -380,7 +381,7 @@ impl SharedStack {
         Ok(())
     }
 
-    /// Another program may have got our port for an outgoing connection of its own, for a moment.
+    /// Listens on the port again. For a moment, another program may use it for an outgoing connection.
     async fn port_again(&self) -> Result<(SocketAddr, Vec<std::net::TcpListener>), StartError> {
         let end = tokio::time::Instant::now() + PORT_DEADLINE;
         loop {
@@ -397,7 +398,7 @@ impl SharedStack {
     }
 }
 
-/// Crashes the broker when a fault says so, and brings it back.
+/// Crashes and restarts the broker when a fault orders it.
 async fn obey(shared: Arc<SharedStack>, mut orders: mpsc::UnboundedReceiver<CrashOrder>) {
     while let Some(CrashOrder { life, back_after }) = orders.recv().await {
         if !shared.crash_life(life).await {
@@ -405,7 +406,7 @@ async fn obey(shared: Arc<SharedStack>, mut orders: mpsc::UnboundedReceiver<Cras
         }
         info!(?back_after, "the broker crashed, as a fault asks for");
         tokio::time::sleep(back_after).await;
-        // Whoever has restarted it meanwhile decides what becomes of it.
+        // The test may have restarted it already; then this does nothing.
         if shared.lives.load(Ordering::Relaxed) != life + 1 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Does what [`cleaner`](crate::cleaner) decides, in all logs, now and then.
+//! Applies the retention and compaction of [`cleaner`](crate::cleaner) to all logs at intervals.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::log::{AbortedTransaction, Log};
 use crate::storage::{Change, LogId, StorageError};
 use crate::topics::config::Effective;
 
-/// How long a producer that writes nothing is remembered (`producer.id.expiration.ms`).
+/// A producer that has not written for this long is removed (`producer.id.expiration.ms`).
 const PRODUCER_EXPIRATION: Millis = 24 * 60 * 60 * 1_000;
-/// How long a log that was compacted is left alone when nothing is appended.
+/// A compacted log without new records is compacted again after this time.
 const COMPACT_AGAIN: Millis = 10 * 60 * 1_000;
-/// How many batches are looked at first.
+/// Retention by age reads this many batches at a time.
 const FIRST_BATCHES: usize = 256;
-/// How many bytes of a log are in memory at once while it is compacted.
+/// Compaction reads this many bytes of a log at a time.
 const PIECE: usize = 8 << 20;
 
-/// A log as it is before it is cleaned.
+/// A log before it is cleaned.
 struct LogSnapshot {
     id: LogId,
     config: Effective,
@@ -46,26 +46,26 @@ enum SweepError {
     Batch(#[from] InvalidBatch),
 }
 
-/// A log that was compacted.
+/// The last compaction of a log.
 #[derive(Debug, Clone, Copy)]
 struct Compacted {
-    /// Up to where everything was appended then.
+    /// The end of the log at that time.
     to: i64,
     at: Millis,
 }
 
-/// What was swept before.
+/// Cleans all logs, and keeps track of compacted ones.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeper {
     compacted: HashMap<LogId, Compacted>,
 }
 
 impl Sweeper {
-    /// How often all logs are looked through (Kafka's `log.cleaner.backoff.ms`).
+    /// The interval between two sweeps (Kafka's `log.cleaner.backoff.ms`).
     pub(crate) const INTERVAL: Duration = Duration::from_secs(15);
 
-    /// Looks through all logs once. A log that is compacted is left alone until something is appended, or for a while:
-    /// time alone makes tombstones old enough to go, and young records old enough to be compacted.
+    /// Cleans all logs once. A compacted log is compacted again when records were appended, or after [`COMPACT_AGAIN`]:
+    /// by then, tombstones may be old enough to remove, and young records old enough to compact.
     pub(crate) async fn sweep(&mut self, broker: &Arc<Broker>) {
         let logs = broker.look(|state| {
             let topics = state.topics.iter();
@@ -139,7 +139,7 @@ fn delete_old(
     retention: Retention,
     now: Millis,
 ) -> Result<(), SweepError> {
-    // By age alone, the first batches say whether there is anything to do. How much there is, only all of them do.
+    // For retention by age the first batches are enough. Retention by size needs all of them.
     let limit = if retention.bytes.is_some() { usize::MAX } else { FIRST_BATCHES };
     loop {
         let outline = broker.storage.outline(log.id, limit)?;
@@ -152,7 +152,7 @@ fn delete_old(
                 log.delete_below(offset, &mut effects.changes);
             }
         });
-        // The next look is to find them gone.
+        // The storage must have deleted them before the next iteration reads it.
         runtime.block_on(broker.journal.durable(broker.journal.position()))?;
     }
 }
@@ -207,7 +207,7 @@ enum CompactionPass {
     Clean,
 }
 
-/// Hands the changes to the journal, but for what was deleted meanwhile and must not come back.
+/// Submits the changes, except for batches that were deleted meanwhile, which must not come back.
 fn submit(broker: &Broker, id: LogId, changes: Vec<Change>) {
     broker.update(|state, _, effects| {
         let Some(start) = state.logs.get(&id).map(Log::start) else { return };

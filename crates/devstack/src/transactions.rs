@@ -1,7 +1,7 @@
-//! The transaction coordinator (KIP-98, KIP-360; Kafka's `TransactionCoordinator` and `TransactionMetadata`), as a state
-//! machine: who may write under which transactional id, and what each open transaction has touched.
+//! The transaction coordinator (KIP-98, KIP-360; Kafka's `TransactionCoordinator` and `TransactionMetadata`) as a state
+//! machine: the producer of each transactional id, and the partitions and groups of each open transaction.
 //!
-//! A transaction's markers, its offsets and its end are one change of the storage. So a transaction is never half
+//! A transaction's markers, its offsets and its state are one change of the storage. So a transaction is never half
 //! ended, and Kafka's states between prepared and complete don't exist here.
 
 use std::collections::{BTreeSet, HashMap};
@@ -15,56 +15,56 @@ use crate::storage::{Change, LogId, Table};
 
 /// `transaction.max.timeout.ms`.
 pub(crate) const MAX_TIMEOUT_MS: i32 = 15 * 60 * 1_000;
-/// How many transactional ids there may be. Kafka forgets them after a week; a dev stack that has so many is misused.
+/// The largest number of transactional ids. Kafka has no limit, but removes ids after a week.
 const MOST_IDS: usize = 10_000;
 /// The entry of [`Table::Meta`] that holds the next producer id.
 const NEXT_PRODUCER_ID: &str = "next_producer_id";
 
-/// What a transactional id is up to.
+/// The state of a transactional id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Status {
-    /// No transaction since its producer was initialised.
+    /// There was no transaction since the producer was initialized.
     Empty,
-    /// A transaction is open since then.
+    /// A transaction is open since this time.
     Ongoing { since: Millis },
-    /// Its last transaction was ended so.
+    /// The last transaction has ended this way.
     Complete(Marker),
 }
 
-/// One transactional id.
+/// A transactional id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Transaction {
     pub(crate) producer_id: i64,
     pub(crate) epoch: i16,
-    /// The epoch that was replaced at the producer's own request: a repetition of that request may still name it.
+    /// The previous epoch, which a repeated InitProducerId request may still name.
     last_epoch: Option<i16>,
     pub(crate) timeout_ms: i32,
     pub(crate) status: Status,
-    /// Logs that the open transaction writes to.
+    /// The logs in the open transaction.
     pub(crate) logs: BTreeSet<LogId>,
-    /// Groups whose offsets it commits.
+    /// The groups whose offsets are in the open transaction.
     groups: BTreeSet<String>,
 }
 
-/// A producer as a client says it is.
+/// The producer id and epoch that a client claims to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProducerClaim {
     pub(crate) producer_id: i64,
     pub(crate) epoch: i16,
 }
 
-/// A transaction that has ended: what is left to do is its markers and its offsets.
+/// A transaction that has ended. Its markers are still to be written, and its offsets to be committed or dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "markers and offsets belong into the same change"]
 pub(crate) struct EndedTransaction {
     pub(crate) end: Marker,
     pub(crate) producer_id: i64,
-    /// The epoch of its markers, higher than the producer's if that is to be fenced.
+    /// The epoch of its markers: a higher one than the producer's, to fence the producer.
     pub(crate) epoch: i16,
     pub(crate) logs: BTreeSet<LogId>,
 }
 
-/// All transactional ids, and the producer ids that are given out.
+/// All transactional ids, and the next producer id.
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
     by_id: HashMap<String, Transaction>,
@@ -74,7 +74,7 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    /// The state as it was stored: entries of [`Table::Transactions`] and of [`Table::Meta`].
+    /// Loads the state from the entries of [`Table::Transactions`] and [`Table::Meta`].
     pub(crate) fn load(
         entries: Vec<(String, String)>,
         meta: &HashMap<String, String>,
@@ -89,12 +89,12 @@ impl Transactions {
         Ok(loaded)
     }
 
-    /// A producer id for a producer without transactional id, or the next epoch of one with it. An open transaction of
-    /// its predecessor is aborted. `claim` is what the producer was so far, if it says so (KIP-360).
+    /// Assigns a new producer id, or the next epoch of a transactional id. An open transaction of the previous epoch is
+    /// aborted. `claim` is the producer id and epoch that the producer had before, if it names them (KIP-360).
     ///
     /// # Errors
     ///
-    /// `INVALID_TRANSACTION_TIMEOUT`, `INVALID_REQUEST` if the id is empty, `PRODUCER_FENCED` if `claim` is history,
+    /// `INVALID_TRANSACTION_TIMEOUT`, `INVALID_REQUEST` if the id is empty, `PRODUCER_FENCED` if `claim` is outdated,
     /// `POLICY_VIOLATION` if there are too many ids.
     pub(crate) fn initialise(
         &mut self,
@@ -161,11 +161,11 @@ impl Transactions {
         Ok((answer, ended))
     }
 
-    /// Adds logs to the open transaction of `id`, opening one if need be.
+    /// Adds logs to the open transaction of `id`, opening one if necessary.
     ///
     /// # Errors
     ///
-    /// `INVALID_PRODUCER_ID_MAPPING` or `PRODUCER_FENCED` if `claim` is not the id's producer.
+    /// `INVALID_PRODUCER_ID_MAPPING` or `PRODUCER_FENCED` if `claim` is not the current producer of the id.
     pub(crate) fn add_logs(
         &mut self,
         id: &str,
@@ -181,7 +181,7 @@ impl Transactions {
         Ok(())
     }
 
-    /// Adds a group's offsets to the open transaction of `id`, opening one if need be.
+    /// Adds a group's offsets to the open transaction of `id`, opening one if necessary.
     ///
     /// # Errors
     ///
@@ -201,11 +201,11 @@ impl Transactions {
         Ok(())
     }
 
-    /// Ends the open transaction of `id`. `None` if that was done already: the answer got lost.
+    /// Ends the open transaction of `id`. `None` if a repeated request finds it ended this way.
     ///
     /// # Errors
     ///
-    /// As [`add_logs`](Self::add_logs); `INVALID_TXN_STATE` if there is nothing to end, or it was ended otherwise.
+    /// Those of [`add_logs`](Self::add_logs), and `INVALID_TXN_STATE` if none is open or it has ended the other way.
     pub(crate) fn end(
         &mut self,
         id: &str,
@@ -226,7 +226,7 @@ impl Transactions {
         }
     }
 
-    /// Whether a producer may write transactional records to `log` now.
+    /// Checks whether a producer may write transactional records to `log` now.
     ///
     /// # Errors
     ///
@@ -245,7 +245,7 @@ impl Transactions {
         }
     }
 
-    /// Whether a producer may commit offsets of `group` in its transaction now.
+    /// Checks whether a producer may commit offsets of `group` in its transaction now.
     ///
     /// # Errors
     ///
@@ -267,7 +267,7 @@ impl Transactions {
         }
     }
 
-    /// Aborts and fences the transactions that are open for longer than their time-out.
+    /// Aborts the transactions that have timed out, and fences their producers.
     pub(crate) fn expire(
         &mut self,
         now: Millis,
@@ -278,7 +278,7 @@ impl Transactions {
         self.abort_where(expired, changes)
     }
 
-    /// Aborts and fences the open transaction of `id`, as if its time were over. `None` if none is open.
+    /// Aborts the open transaction of `id` as if it had timed out, and fences its producer. `None` if none is open.
     pub(crate) fn time_out(
         &mut self,
         id: &str,
@@ -317,7 +317,7 @@ impl Transactions {
         self.by_id.values().filter_map(Transaction::deadline).min()
     }
 
-    /// One transactional id.
+    /// A transactional id.
     pub(crate) fn get(&self, id: &str) -> Option<&Transaction> {
         self.by_id.get(id)
     }
@@ -365,7 +365,7 @@ impl Transactions {
     }
 }
 
-/// The last epoch that is given to a producer; one more is kept to fence it with.
+/// The last epoch of a producer. One more is reserved to fence it.
 const LAST_EPOCH: i16 = i16::MAX - 1;
 
 impl Transaction {
@@ -390,10 +390,10 @@ impl Transaction {
         }
     }
 
-    /// Ends it; with the next epoch, if its producer is to be fenced.
+    /// Ends the open transaction. To fence the producer, the epoch is increased.
     fn finish(&mut self, end: Marker, fence: bool) -> EndedTransaction {
         if fence {
-            // If it is alive, it may ask for the new epoch by the old one.
+            // A producer that is still alive may ask for the new epoch with the old one.
             self.last_epoch = Some(self.epoch);
             self.epoch += 1;
         }

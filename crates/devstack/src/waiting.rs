@@ -1,4 +1,4 @@
-//! Requests that are answered when other members of their group have done their part.
+//! JoinGroup and SyncGroup requests that wait for other members of their group.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,19 +7,19 @@ use tokio::sync::oneshot;
 
 use crate::group::{GroupAnswer, Ticket};
 
-/// Who waits for which ticket's answer.
+/// The requests that wait, by ticket.
 #[derive(Debug, Default)]
 pub(crate) struct WaitingRequests(Mutex<HashMap<Ticket, oneshot::Sender<GroupAnswer>>>);
 
 impl WaitingRequests {
-    /// Where the answer for `ticket` will come.
+    /// Registers a request. Its answer will come through the returned channel.
     pub(crate) fn wait(&self, ticket: Ticket) -> oneshot::Receiver<GroupAnswer> {
         let (sender, receiver) = oneshot::channel();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, sender);
         receiver
     }
 
-    /// Hands answers to those who wait for them. One whose connection is gone has no use for its answer.
+    /// Sends answers to the requests that wait for them. The answer to a closed connection is dropped.
     pub(crate) fn answer(&self, answers: Vec<(Ticket, GroupAnswer)>) {
         if answers.is_empty() {
             return;

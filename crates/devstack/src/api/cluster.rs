@@ -1,4 +1,4 @@
-//! ApiVersions, Metadata, FindCoordinator, DescribeCluster: who serves what. It is always us.
+//! ApiVersions, Metadata, FindCoordinator, DescribeCluster. The only broker leads and coordinates everything.
 
 use std::net::SocketAddr;
 
@@ -22,18 +22,18 @@ use crate::topics::config::Overrides;
 use crate::topics::{Topic, check_name};
 use crate::wire::SERVED;
 
-/// All that an authoriser could allow, as sets of `AclOperation` codes: there is no authoriser.
+/// All operations, as sets of `AclOperation` codes: there is no authorizer, so everything is allowed.
 const ALL_OF_CLUSTER: i32 = 0b1_1111_1010_0000;
 const ALL_OF_TOPIC: i32 = 0b1101_1111_1000;
 const NOT_ASKED: i32 = i32::MIN;
-/// The largest FindCoordinator version that names one key outside of a list.
+/// The last FindCoordinator version with a single key instead of a list.
 pub(super) const ONE_KEY: i16 = 3;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
-/// What DescribeCluster is asked about: brokers, not controllers.
+/// The endpoint type of DescribeCluster that asks for brokers, not controllers.
 const BROKERS: i8 = 1;
 
-/// What is served; with `UNSUPPORTED_VERSION` to a client that is ahead of us (KIP-511).
+/// The served versions, with `UNSUPPORTED_VERSION` if the client asked in an unknown version (KIP-511).
 pub(crate) fn api_versions(error: Option<ResponseError>) -> ApiVersionsResponse {
     let keys = SERVED.iter().map(|(api, min, max)| {
         ApiVersion::default()
@@ -46,7 +46,7 @@ pub(crate) fn api_versions(error: Option<ResponseError>) -> ApiVersionsResponse 
         .with_api_keys(keys.collect())
 }
 
-/// The topics that are asked for. They are created if the client allows it and the broker does.
+/// Describes topics, and creates missing ones if the client and the broker allow it.
 pub(crate) fn metadata(
     broker: &Broker,
     request: MetadataRequest,
@@ -79,7 +79,7 @@ pub(crate) fn metadata(
                     for name in absent(state) {
                         let partitions = broker.settings.default_partitions;
                         let none = Overrides::new();
-                        // What can't be created is answered as such below.
+                        // The answer below has an error for a topic that can't be created.
                         if state.topics.check_new(&name, partitions, &none).is_ok() {
                             state.create_topic(&name, partitions, none, &mut effects.changes);
                         }
@@ -148,7 +148,7 @@ fn described(name: &str, topic: &Topic, operations: i32) -> MetadataResponseTopi
         .with_topic_authorized_operations(operations)
 }
 
-/// Groups and transactions are coordinated here.
+/// The coordinator of groups and transactional ids.
 pub(crate) fn find_coordinator(
     request: FindCoordinatorRequest,
     version: i16,
@@ -177,7 +177,7 @@ pub(crate) fn find_coordinator(
     FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
 }
 
-/// The one broker.
+/// Describes the cluster of one broker.
 pub(crate) fn describe(
     broker: &Broker,
     request: &DescribeClusterRequest,
@@ -209,12 +209,12 @@ pub(crate) fn describe(
         .with_cluster_authorized_operations(of_cluster)
 }
 
-/// What the client may do, if it asks.
+/// The operations that the client may do, if it asks for them.
 fn operations(asked: bool, all: i32) -> i32 {
     if asked { all } else { NOT_ASKED }
 }
 
-/// Where a client reached us is where it reaches us again.
+/// The broker's address, as the client has reached it.
 fn address(reached_at: SocketAddr) -> (StrBytes, i32) {
     (StrBytes::from_string(reached_at.ip().to_string()), i32::from(reached_at.port()))
 }

@@ -37,7 +37,7 @@ const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
-/// Where the value of a topic's key comes from.
+/// The source of the value of a topic's key.
 pub(super) fn source_of(overrides: &Overrides, name: &str) -> i8 {
     if overrides.contains_key(name) { FROM_TOPIC } else { FROM_DEFAULT }
 }
@@ -111,7 +111,7 @@ fn describe_one(
     }
 }
 
-/// What of Kafka's broker configuration is true here. It can't be altered.
+/// The keys of Kafka's broker configuration that apply here. They can't be altered.
 fn broker_entries(broker: &Broker) -> Vec<DescribeConfigsResourceResult> {
     let settings = broker.settings;
     let entries = [
@@ -173,7 +173,7 @@ fn entry(
         .with_documentation(None)
 }
 
-/// Replaces the whole configuration of topics: what is not named is at its default again.
+/// Replaces the whole configuration of topics. Keys that are not named are reset.
 pub(crate) fn replace(broker: &Broker, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let dry_run = request.validate_only;
     let responses = request.resources.into_iter().map(|resource| {

@@ -20,11 +20,11 @@ use crate::broker::Broker;
 use crate::log;
 use crate::storage::{LogId, StorageError};
 
-/// From here on requests name topics by id (KIP-516).
+/// From this version on requests name topics by id (KIP-516).
 const BY_TOPIC_ID: i16 = 13;
 const READ_COMMITTED: i8 = 1;
 
-/// One partition of a request, found or not.
+/// One partition of a request, and its log if there is one.
 struct WantedPartition {
     topic: TopicName,
     topic_id: Uuid,
@@ -32,22 +32,21 @@ struct WantedPartition {
     log: Result<LogId, ResponseError>,
 }
 
-/// What there is to read of a partition.
+/// The readable part of a partition.
 struct Readable {
     high_watermark: i64,
     last_stable: i64,
     start: i64,
-    /// The reader's bound: the high watermark or the last stable offset.
+    /// The offset to read to: the high watermark or the last stable offset.
     end: i64,
-    /// Of a read_committed reader: the transactions below its bound whose records it must skip. Taken together with the
-    /// bound, because who deletes records forgets their transactions before the storage has deleted the records.
+    /// For a read_committed reader: the aborted transactions below `end`, whose records it must skip. Read together
+    /// with `end`, because deleting records removes their transactions before the storage has deleted the records.
     aborted: Option<Vec<log::AbortedTransaction>>,
 }
 
-/// Answers what is there, or waits until `min_bytes` are, at most `max_wait_ms`.
+/// Answers when there are `min_bytes`, or after `max_wait_ms`.
 ///
-/// There are no fetch sessions (KIP-227): every request is answered as a full one, which clients take as the broker's
-/// choice.
+/// There are no fetch sessions (KIP-227): every request is answered as a full one, which clients accept.
 pub(crate) async fn fetch(broker: &Broker, request: FetchRequest, version: i16) -> FetchResponse {
     if request.session_id != 0 {
         let unknown = code(ResponseError::FetchSessionIdNotFound);
@@ -60,7 +59,7 @@ pub(crate) async fn fetch(broker: &Broker, request: FetchRequest, version: i16) 
     let wanted = find(broker, request, version);
     let news = Arc::new(Notify::new());
     loop {
-        // Before looking, so that nothing is missed that is appended behind our back.
+        // Before reading, so that records that are appended meanwhile wake us.
         watch(broker, &wanted, &news);
         let answers = match read(broker, &wanted, committed_only, max_bytes).await {
             Ok(answers) => answers,
@@ -118,8 +117,8 @@ fn watch(broker: &Broker, wanted: &[WantedPartition], news: &Arc<Notify>) {
     });
 }
 
-/// Reads each partition once. The bytes of all of them together stay below `max_bytes`, unless the first batch that is
-/// there is larger alone (KIP-74).
+/// Reads each partition once. All of them together return at most `max_bytes`, unless the first batch alone is larger
+/// (KIP-74).
 async fn read(
     broker: &Broker,
     wanted: &[WantedPartition],
@@ -138,7 +137,7 @@ async fn read(
         };
         wanted.iter().map(of).collect()
     });
-    // What was seen may not be in the storage yet.
+    // The batches that the state has may not be in the storage yet.
     if broker.journal.durable(broker.journal.position()).await.is_err() {
         return Ok(wanted.iter().map(|w| failure(w, ResponseError::KafkaStorageError)).collect());
     }
@@ -183,7 +182,7 @@ async fn read(
     Ok(answers)
 }
 
-/// Batches in a row, and the offset behind them.
+/// Consecutive batches, and the offset after them.
 #[derive(Default)]
 struct FetchedRecords {
     bytes: Bytes,
@@ -217,7 +216,7 @@ async fn read_records(
     Ok(FetchedRecords { bytes: bytes.freeze(), end })
 }
 
-/// Those that begin before `end`, as a response has them.
+/// The transactions that begin before `end`, in the form of the response.
 fn within(aborted: &[log::AbortedTransaction], end: i64) -> Vec<AbortedTransaction> {
     let within = aborted.iter().filter(|aborted| aborted.first_offset < end);
     let response = |aborted: &log::AbortedTransaction| {
@@ -250,7 +249,7 @@ fn refuse(wanted: &[WantedPartition], error: ResponseError) -> FetchResponse {
     assemble(wanted, wanted.iter().map(|wanted| failure(wanted, error)).collect())
 }
 
-/// Puts the partitions of the same topic together again; they are next to each other.
+/// Groups the partitions, which are in the order of their topics, by topic.
 fn assemble(wanted: &[WantedPartition], answers: Vec<PartitionData>) -> FetchResponse {
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
     for (wanted, answer) in wanted.iter().zip(answers) {

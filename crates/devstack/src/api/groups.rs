@@ -1,4 +1,4 @@
-//! JoinGroup, SyncGroup, Heartbeat, LeaveGroup, and what administrators ask of groups.
+//! JoinGroup, SyncGroup, Heartbeat, LeaveGroup, and DescribeGroups, ListGroups, DeleteGroups.
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -24,14 +24,14 @@ use crate::group::{
 };
 use crate::storage::Change;
 
-/// The only type of group that there is here (KIP-848 brought others).
+/// The only supported group type (KIP-848 has added others).
 const CLASSIC: &str = "classic";
 
-/// READ, DELETE, DESCRIBE, `DESCRIBE_CONFIGS` and `ALTER_CONFIGS`, each a bit at the place of its code: what Kafka says
-/// may be done to a group where nothing is forbidden (`AclEntry.supportedOperations`).
+/// All operations on a group as a set of `AclOperation` codes: READ, DELETE, DESCRIBE, `DESCRIBE_CONFIGS` and
+/// `ALTER_CONFIGS` (`AclEntry.supportedOperations`). There is no authorizer, so everything is allowed.
 const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
-/// The answer, for [`join_response`], is in `effects` now or after a later call.
+/// Joins a group. The answer, for [`join_response`], is in `effects` of this call or of a later one.
 pub(crate) fn join(
     coordinator: &mut Coordinator,
     request: JoinGroupRequest,
@@ -67,9 +67,9 @@ pub(crate) fn join(
     coordinator.join(join, ticket, now, effects);
 }
 
-/// Tells a member its place.
+/// The response to a member that joins.
 pub(crate) fn join_response(answer: JoinAnswer, version: i16) -> JoinGroupResponse {
-    // Null is possible from version 7 on.
+    // Null is allowed from version 7 on.
     let protocol = |name: Option<String>| match version {
         7.. => name.map(StrBytes::from_string),
         _ => Some(StrBytes::from_string(name.unwrap_or_default())),
@@ -102,7 +102,7 @@ pub(crate) fn join_response(answer: JoinAnswer, version: i16) -> JoinGroupRespon
     }
 }
 
-/// The answer, for [`sync_response`], is in `effects` now or after a later call.
+/// Asks for an assignment. The answer, for [`sync_response`], is in `effects` of this call or of a later one.
 pub(crate) fn sync(
     coordinator: &mut Coordinator,
     request: SyncGroupRequest,
@@ -128,7 +128,7 @@ pub(crate) fn sync(
     coordinator.sync(sync, ticket, now, effects);
 }
 
-/// Tells a member its assignment.
+/// The response with a member's assignment.
 pub(crate) fn sync_response(answer: SyncAnswer) -> SyncGroupResponse {
     let response = SyncGroupResponse::default();
     match answer {
@@ -155,7 +155,7 @@ pub(crate) fn heartbeat(
     HeartbeatResponse::default().with_error_code(code(result))
 }
 
-/// Before version 3 a request is about one member, and the error of its member is the response's.
+/// Before version 3 a request names one member, and the response has the error of that member.
 pub(crate) fn leave(
     coordinator: &mut Coordinator,
     request: &LeaveGroupRequest,
@@ -193,7 +193,7 @@ pub(crate) fn leave(
     }
 }
 
-/// A group that isn't there is dead; from version 6 on it is also an error (KIP-1043).
+/// An unknown group has the state `Dead`. From version 6 on that is an error, too (KIP-1043).
 pub(crate) fn describe(
     coordinator: &Coordinator,
     request: DescribeGroupsRequest,
@@ -237,7 +237,7 @@ fn described(group: GroupDescription<'_>) -> DescribedGroup {
         .with_members(group.members().map(as_described).collect())
 }
 
-/// Filters are as in Kafka: an empty one lets everything pass, states and types are compared without case.
+/// An empty filter matches every group. States and types are compared ignoring case.
 pub(crate) fn list(coordinator: &Coordinator, request: &ListGroupsRequest) -> ListGroupsResponse {
     let passes = |filter: &[StrBytes], name: &str| {
         filter.is_empty() || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
@@ -268,7 +268,7 @@ pub(crate) fn delete(
         .with_results(request.groups_names.into_iter().map(delete).collect())
 }
 
-/// The bytes alone, without the request that they came with.
+/// A copy, which doesn't keep the memory of the whole request.
 fn copy(bytes: &Bytes) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }

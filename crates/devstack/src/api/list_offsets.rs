@@ -1,4 +1,4 @@
-//! ListOffsets and OffsetForLeaderEpoch: where something is in a log.
+//! ListOffsets and OffsetForLeaderEpoch: offsets by time and by leader epoch.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::batch;
 use crate::broker::Broker;
 use crate::storage::{LogId, Storage};
 
-/// From here on answers tell the leader epoch (KIP-320).
+/// From this version on answers contain the leader epoch (KIP-320).
 const WITH_LEADER_EPOCH: i16 = 4;
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -27,7 +27,7 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const READ_COMMITTED: i8 = 1;
 
-/// Where in time and in the log.
+/// A timestamp and its offset.
 #[derive(Debug, Clone, Copy)]
 struct FoundOffset {
     timestamp: i64,
@@ -36,7 +36,7 @@ struct FoundOffset {
 
 const NOTHING: FoundOffset = FoundOffset { timestamp: -1, offset: -1 };
 
-/// Finds offsets by time, and where logs begin and end.
+/// Finds the start and end of logs, and offsets by time.
 pub(crate) async fn list(
     broker: &Broker,
     request: ListOffsetsRequest,
@@ -132,7 +132,7 @@ fn first_not_before(storage: &dyn Storage, log: LogId, time: i64, start: i64) ->
         if let Some((offset, timestamp)) = batch::at_time(&batch.bytes, time, start)? {
             return Ok(Some(FoundOffset { timestamp, offset }));
         }
-        // Its records that are late enough lie before the start of the log.
+        // The records of this batch that match are below the start of the log.
         from = batch.last_offset + 1;
     }
     Ok(None)
@@ -165,7 +165,7 @@ fn response(
     }
 }
 
-/// Where the only epoch that there is ends: at the end of the log (KIP-320).
+/// The end of a leader epoch (KIP-320). There is one epoch, which ends at the end of the log.
 pub(crate) fn of_leader_epochs(
     broker: &Broker,
     request: OffsetForLeaderEpochRequest,

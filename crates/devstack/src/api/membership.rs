@@ -1,5 +1,5 @@
-//! JoinGroup and SyncGroup, which may have to wait for other members, and the other requests of a member: where the
-//! coordinator of groups meets the broker's state.
+//! The requests of group members, from the broker's state to the group coordinator. JoinGroup and SyncGroup may wait
+//! for other members.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{
@@ -15,7 +15,7 @@ use crate::peer::Peer;
 use crate::topics::Topics;
 use crate::wire::{Request, WireError};
 
-/// The version of TxnOffsetCommit from which on clients know `TRANSACTION_ABORTABLE`.
+/// From this version of TxnOffsetCommit on clients know `TRANSACTION_ABORTABLE`.
 const ABORTABLE_FROM: i16 = 4;
 
 pub(super) async fn join(

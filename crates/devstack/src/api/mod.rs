@@ -1,4 +1,4 @@
-//! What each API does: one file a group of APIs, each a function from a request to its answer.
+//! The APIs: one file per group of APIs, and one function per API, from a request to its answer.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -52,20 +52,19 @@ fn code(error: ResponseError) -> i16 {
     error.code()
 }
 
-/// Whether a client's idea of the leader epoch is ours (KIP-320); -1 is none.
+/// Checks the leader epoch that a client knows (KIP-320). -1 means that it knows none.
 fn check_leader_epoch(epoch: i32) -> Result<(), ResponseError> {
     if epoch > LEADER_EPOCH { Err(ResponseError::UnknownLeaderEpoch) } else { Ok(()) }
 }
 
-/// `list` without repetitions. The answer to one that names the same thing again and again would be as large as its
-/// sender likes.
+/// `list` without repetitions, so that a request that names one thing many times gets no huge answer.
 fn distinct<T, K: Eq + Hash>(mut list: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
     let mut seen = HashSet::with_capacity(list.len());
     list.retain(|one| seen.insert(key(one)));
     list
 }
 
-/// Does what a request asks and returns its answer; `None` if it wants none (Produce with `acks=0`).
+/// Handles a request and returns its answer. `None` if the client wants none (Produce with `acks=0`).
 pub(crate) async fn handle(
     broker: &Arc<Broker>,
     request: &Request,
@@ -74,7 +73,7 @@ pub(crate) async fn handle(
     broker.journal.room().await;
     let version = request.version;
     if !request.is_served() {
-        // The oldest version can be read by everyone.
+        // Every client can decode version 0.
         let unsupported = cluster::api_versions(Some(ResponseError::UnsupportedVersion));
         return request.answer_in_version(&unsupported, 0).map(Some);
     }
@@ -162,7 +161,7 @@ async fn produce_answer(broker: &Broker, request: &Request) -> Result<Option<Byt
     if wants_answer {
         return request.answer(&answer).map(Some);
     }
-    // The only way to tell a producer that wants no answer: its connection is closed.
+    // Closing the connection is the only way to tell a producer that wants no answer.
     let mut partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
     match partitions.find_map(|partition| ResponseError::try_from_code(partition.error_code)) {
         Some(error) => Err(WireError::Unanswered { api: request.api, error }),

@@ -1,4 +1,4 @@
-//! OffsetFetch. Up to version 7 it is about one group, from 8 on about several (KIP-709).
+//! OffsetFetch. Up to version 7 a request names one group, from 8 on a list (KIP-709).
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_fetch_response::{
@@ -11,13 +11,13 @@ use kafka_protocol::protocol::StrBytes;
 use super::distinct;
 use crate::group::{Committed, Coordinator};
 
-/// The largest version that is about one group outside of a list.
+/// The last version with one group instead of a list.
 pub(super) const ONE_GROUP: i16 = 7;
 
-/// The partitions of a topic that are asked for.
+/// A topic and the partitions that are asked for.
 type WantedTopic = (TopicName, Vec<i32>);
 
-/// A committed offset, that there is none, or why it isn't told.
+/// The committed offset of a partition, if there is one, or an error.
 type FoundCommit<'a> = Result<Option<&'a Committed>, ResponseError>;
 
 pub(crate) fn fetch(
@@ -71,7 +71,7 @@ fn once(wanted: Vec<WantedTopic>) -> Vec<WantedTopic> {
     wanted.map(|(name, partitions)| (name, distinct(partitions, |index| *index))).collect()
 }
 
-/// All that the group has, where a request names no topics.
+/// All topics and partitions with committed offsets, for a request that names no topics.
 fn committed_topics(coordinator: &Coordinator, group: &str) -> Vec<WantedTopic> {
     let mut topics: Vec<WantedTopic> = Vec::new();
     for (topic, partition) in coordinator.committed_partitions(group) {

@@ -1,6 +1,6 @@
 //! OffsetCommit, TxnOffsetCommit and OffsetDelete.
 //!
-//! Whether a partition exists is the caller's to say: Kafka, too, asks that before its group coordinator (`KafkaApis`).
+//! The caller says which partitions exist. Kafka, too, checks that before it asks its group coordinator (`KafkaApis`).
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{
@@ -24,10 +24,11 @@ use crate::storage::Change;
 /// Whether a topic has a partition.
 pub(crate) type Exists<'a> = &'a dyn Fn(&str, i32) -> bool;
 
-/// What became of one partition after the other.
+/// The result for one partition.
 type PartitionOutcome = Result<(), ResponseError>;
 
-/// The offsets in a request to commit them. OffsetCommit and TxnOffsetCommit have the same fields in types of their own.
+/// The offsets in a request to commit them. OffsetCommit and TxnOffsetCommit have the same fields in types of their
+/// own.
 macro_rules! new_offsets {
     ($topics:expr) => {{
         let offsets = $topics.iter().flat_map(|topic| {
@@ -67,7 +68,7 @@ pub(crate) fn commit(
     OffsetCommitResponse::default().with_topics(topics)
 }
 
-/// The caller has checked the producer against its transaction, which this group is part of.
+/// The caller has checked that the producer has an open transaction with this group.
 pub(crate) fn commit_in_transaction(
     coordinator: &mut Coordinator,
     request: &TxnOffsetCommitRequest,
@@ -95,8 +96,7 @@ pub(crate) fn commit_in_transaction(
     TxnOffsetCommitResponse::default().with_topics(topics)
 }
 
-/// Commits what exists. If there is nothing, the coordinator isn't asked, and nobody learns whether it would have
-/// been allowed.
+/// Commits the offsets of partitions that exist. Without any, the coordinator isn't asked.
 fn commit_existing(
     coordinator: &mut Coordinator,
     mut commit: Commit,
@@ -117,7 +117,7 @@ fn commit_existing(
     };
     let committed = committed.unwrap_or_else(|error| {
         let error = match error {
-            // What clients of older versions know.
+            // Older versions know this error instead.
             ResponseError::GroupIdNotFound if !knows_missing_groups => {
                 ResponseError::IllegalGeneration
             }
@@ -128,7 +128,7 @@ fn commit_existing(
     merge(&existing, committed)
 }
 
-/// What became of what exists, and that the rest doesn't.
+/// The results in the order of the request: those of the coordinator, and an error for partitions that don't exist.
 fn merge(
     existing: &[bool],
     outcomes: Vec<PartitionOutcome>,

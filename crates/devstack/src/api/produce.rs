@@ -19,10 +19,10 @@ use crate::topics::TopicRefusal;
 use crate::topics::config::Effective;
 use crate::transactions::ProducerClaim;
 
-/// From here on clients know `TRANSACTION_ABORTABLE`.
+/// From this version on clients know `TRANSACTION_ABORTABLE`.
 const ABORTABLE_FROM: i16 = 11;
 
-/// A batch that may be appended, if its producer may do so.
+/// A valid batch. Its producer is not checked yet.
 struct Valid {
     log: LogId,
     config: Effective,
@@ -30,7 +30,7 @@ struct Valid {
     bytes: Bytes,
 }
 
-/// Appends the batches of a request, all in one change.
+/// Appends the batches of a request in one change.
 pub(crate) async fn produce(
     broker: &Broker,
     request: ProduceRequest,
@@ -44,7 +44,7 @@ pub(crate) async fn produce(
             let index = partition.index;
             let valid = validate(broker, &topic.name, partition, acks);
             if valid.as_ref().is_ok_and(|valid| valid.header.is_compressed()) {
-                // It may have taken long: let others have their turn.
+                // Validation may have taken long, so let other tasks run.
                 tokio::task::yield_now().await;
             }
             partitions.push((index, valid));
@@ -133,10 +133,10 @@ fn rules(config: &Effective, now: Millis) -> BatchRules {
     BatchRules { requires_key: config.compact, timestamps }
 }
 
-/// Why a batch is not taken.
+/// Why a batch is refused.
 struct NotTaken {
     refusal: TopicRefusal,
-    /// The record that is at fault, if it is one (KIP-467).
+    /// The index of the invalid record, if one is the reason (KIP-467).
     record: Option<i32>,
 }
 
@@ -170,7 +170,7 @@ fn append(
         let allowed = state.transactions.may_write(claim, log);
         allowed.map_err(|error| refusal(abortable_as(error, version, ABORTABLE_FROM)))?;
     }
-    // The topic may have been deleted since its batch was looked at.
+    // The topic may have been deleted since its batch was validated.
     let log = state.logs.get_mut(&log);
     let log = log.ok_or_else(|| refusal(ResponseError::UnknownTopicOrPartition))?;
     let append_time = config.log_append_time.then_some(now);

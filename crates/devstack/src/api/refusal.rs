@@ -1,4 +1,5 @@
-//! Answers that say nothing but an error, in the place where each API has it: for faults that a test asks for.
+//! The answers to requests that [`Fault::error`](crate::Fault::error) refuses. Each API has its own place for the
+//! error.
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -27,11 +28,11 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::wire::{Request, WireError};
 
-/// The answer to `request` that is this error alone.
+/// An answer to `request` with this error for everything that it asks.
 ///
 /// # Errors
 ///
-/// The request can't be read, or its API has no place for an error of the whole request.
+/// The request can't be decoded, or its API is none of those below, which are the ones that tests refuse.
 pub(crate) fn refuse(request: &Request, error: ResponseError) -> Result<Bytes, WireError> {
     let code = error.code();
     match request.api {

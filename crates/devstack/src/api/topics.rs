@@ -31,12 +31,12 @@ use crate::topics::config::{DEFINITIONS, Overrides, value};
 
 /// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`.
 const MOST_PARTITIONS_A_REQUEST: usize = 10_000;
-/// From here on topics are named one by one, by name or id.
+/// From this version on each topic is named by name or id.
 const DELETE_BY_ID: i16 = 6;
-/// DeleteRecords: everything that is there.
+/// The offset in DeleteRecords that stands for all records.
 const HIGH_WATERMARK: i64 = -1;
 
-/// Creates topics, or says whether it could.
+/// Creates topics, or only checks whether they could be created.
 pub(crate) fn create(broker: &Broker, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut seen = HashSet::new();
     let names = request.topics.iter().map(|topic| topic.name.clone());
@@ -61,7 +61,7 @@ pub(crate) fn create(broker: &Broker, request: CreateTopicsRequest) -> CreateTop
     CreateTopicsResponse::default().with_topics(results)
 }
 
-/// How many partitions a request asks for (`ReplicationControlManager.validateTotalNumberOfPartitions`).
+/// The number of partitions that a request asks for (`ReplicationControlManager.validateTotalNumberOfPartitions`).
 fn partitions_of_all(broker: &Broker, request: &CreateTopicsRequest) -> usize {
     let partitions = request.topics.iter().map(|topic| match topic.num_partitions {
         _ if !topic.assignments.is_empty() => topic.assignments.len(),
@@ -71,7 +71,7 @@ fn partitions_of_all(broker: &Broker, request: &CreateTopicsRequest) -> usize {
     partitions.sum()
 }
 
-/// What a topic has got, or would get.
+/// The partitions and configuration of a topic that is, or would be, created.
 struct Created {
     partitions: i32,
     overrides: Overrides,
@@ -173,7 +173,7 @@ fn created(
     }
 }
 
-/// Deletes topics with all that is in them.
+/// Deletes topics and their records.
 pub(crate) fn delete(
     broker: &Broker,
     request: DeleteTopicsRequest,
@@ -211,7 +211,7 @@ pub(crate) fn delete(
     DeleteTopicsResponse::default().with_responses(responses)
 }
 
-/// Adds partitions to topics, or says whether it could.
+/// Adds partitions to topics, or only checks whether they could be added.
 pub(crate) fn create_partitions(
     broker: &Broker,
     request: CreatePartitionsRequest,

@@ -1,4 +1,4 @@
-//! InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, and looking at transactions.
+//! InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, and the APIs that list and describe transactions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,7 +30,7 @@ use crate::log::producers::Active;
 use crate::storage::LogId;
 use crate::transactions::{ProducerClaim, Status};
 
-/// Gives out a producer id, or the next epoch of a transactional one.
+/// Assigns a producer id, or the next epoch of a transactional id.
 pub(crate) fn init_producer_id(
     broker: &Broker,
     request: &InitProducerIdRequest,
@@ -53,7 +53,7 @@ pub(crate) fn init_producer_id(
         Ok(ProducerClaim { producer_id, epoch }) => {
             response.with_producer_id(ProducerId(producer_id)).with_producer_epoch(epoch)
         }
-        // Before KIP-588, a client knew fencing as a wrong epoch only.
+        // Before KIP-588, clients knew only INVALID_PRODUCER_EPOCH.
         Err(error) => response
             .with_error_code(fenced_as(error, version, 4))
             .with_producer_id(ProducerId(-1))
@@ -61,7 +61,7 @@ pub(crate) fn init_producer_id(
     }
 }
 
-/// Makes partitions part of a transaction: all of them, or none.
+/// Adds partitions to a transaction: all of them, or none.
 pub(crate) fn add_partitions(
     broker: &Broker,
     request: AddPartitionsToTxnRequest,
@@ -105,7 +105,7 @@ pub(crate) fn add_partitions(
     AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(topics.collect())
 }
 
-/// Makes the offsets of a group part of a transaction.
+/// Adds the offsets of a group to a transaction.
 pub(crate) fn add_offsets(
     broker: &Broker,
     request: &AddOffsetsToTxnRequest,
@@ -120,7 +120,7 @@ pub(crate) fn add_offsets(
     AddOffsetsToTxnResponse::default().with_error_code(error)
 }
 
-/// Commits or aborts a transaction: its markers, its offsets and its end are one change.
+/// Commits or aborts a transaction. Its markers, its offsets and its state are one change.
 pub(crate) fn end(broker: &Broker, request: &EndTxnRequest, version: i16) -> EndTxnResponse {
     let claim = claim(request.producer_id, request.producer_epoch);
     let end = if request.committed { Marker::Commit } else { Marker::Abort };
@@ -139,7 +139,7 @@ pub(crate) fn end(broker: &Broker, request: &EndTxnRequest, version: i16) -> End
         .with_producer_epoch(-1)
 }
 
-/// What transactional ids are up to, one by one.
+/// Describes the transactions of some transactional ids.
 pub(crate) fn describe(
     broker: &Broker,
     request: DescribeTransactionsRequest,
@@ -191,7 +191,7 @@ fn describe_one(
         .with_topics(topics.collect())
 }
 
-/// The producers of partitions, and the transactions that they have open there (KIP-664).
+/// The producers of partitions, and their open transactions there (KIP-664).
 pub(crate) fn describe_producers(
     broker: &Broker,
     request: DescribeProducersRequest,
@@ -226,7 +226,7 @@ fn described(active: Active) -> ProducerState {
         .with_current_txn_start_offset(active.open_since.unwrap_or(-1))
 }
 
-/// All transactional ids, or those that pass the filters.
+/// Lists the transactional ids that match the filters.
 pub(crate) fn list(broker: &Broker, request: &ListTransactionsRequest) -> ListTransactionsResponse {
     let names = [
         Status::Empty,
@@ -278,7 +278,7 @@ pub(super) fn claim(producer_id: ProducerId, epoch: i16) -> ProducerClaim {
     ProducerClaim { producer_id: producer_id.0, epoch }
 }
 
-/// That something is not part of the open transaction is known to clients as `TRANSACTION_ABORTABLE` from a version on
+/// `TRANSACTION_ABORTABLE` instead of `INVALID_TXN_STATE`, for clients that know it: from version `known_from` on
 /// (KIP-890).
 pub(super) fn abortable_as(error: ResponseError, version: i16, known_from: i16) -> ResponseError {
     match error {
@@ -289,7 +289,8 @@ pub(super) fn abortable_as(error: ResponseError, version: i16, known_from: i16) 
     }
 }
 
-/// `PRODUCER_FENCED` is known to clients from a version on; older ones know it as a wrong epoch.
+/// The code of an error. Before version `known_from`, clients know `INVALID_PRODUCER_EPOCH` instead of
+/// `PRODUCER_FENCED`.
 fn fenced_as(error: ResponseError, version: i16, known_from: i16) -> i16 {
     match error {
         ResponseError::ProducerFenced if version < known_from => {

@@ -1,4 +1,4 @@
-//! The codecs that the records of a batch may be compressed with (Kafka's `CompressionType`).
+//! The compression codecs of record batches (Kafka's `CompressionType`).
 
 use std::io::{self, Read, Write};
 
@@ -7,13 +7,13 @@ use kafka_protocol::error::ResponseError;
 
 use super::InvalidBatch;
 
-/// What the records of one batch may come to, decompressed. A request is limited in size, what it unpacks to is not.
+/// The largest size of the decompressed records of a batch. Without this limit a small request could fill the memory.
 pub(super) const MAX_DECOMPRESSED: u64 = 256 * 1024 * 1024;
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CompressionCodec {
-    /// The records are as they are.
+    /// The records are not compressed.
     None,
     Gzip,
     Snappy,
@@ -42,7 +42,7 @@ impl CompressionCodec {
         self as i16
     }
 
-    /// The codec that `compression.type` names so; none for `producer`.
+    /// The codec for a value of `compression.type`. `None` for `producer`.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "uncompressed" => Self::None,
@@ -54,11 +54,11 @@ impl CompressionCodec {
         })
     }
 
-    /// Reads what `records` unpack to, bit by bit: what is hostile costs as much memory as is read of it.
+    /// Decompresses `records` as a stream, so that only what is read takes memory.
     pub(super) fn decompress(self, records: Bytes) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::None => Box::new(records.reader()),
-            // GZIPInputStream, which Kafka uses, goes on with a further member too.
+            // Kafka's GZIPInputStream also reads several members.
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(records.reader())),
             Self::Snappy => Box::new(SnappyReader::new(records)),
             Self::Lz4 => Box::new(lz4::Decoder::new(records.reader())?),
@@ -90,15 +90,15 @@ impl CompressionCodec {
     }
 }
 
-/// What snappy-java's `SnappyOutputStream` begins with: a magic, its version, the oldest version that reads it.
+/// The header of snappy-java's `SnappyOutputStream`: a magic, its version, the oldest version that can read it.
 const XERIAL: &[u8; 16] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 const XERIAL_MAGIC: &[u8] = XERIAL.split_at(8).0;
 const XERIAL_BLOCK: usize = 32 * 1024;
-/// A snappy element of 3 bytes makes 64 at most, no other one does better.
+/// A snappy element of 3 bytes decompresses to at most 64 bytes. No other element has a higher ratio.
 const SNAPPY_MAX_RATIO: usize = 22;
 
-/// Reads snappy as Kafka's clients write it: in the blocks of snappy-java (the Java client) or as one block with nothing
-/// around it (librdkafka).
+/// Reads snappy as Kafka's clients write it: in the blocks of snappy-java (the Java client) or as one plain block
+/// (librdkafka).
 struct SnappyReader {
     input: Bytes,
     in_blocks: bool,

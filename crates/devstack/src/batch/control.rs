@@ -8,7 +8,7 @@ use super::{BatchHeader, CONTROL, InvalidBatch, NO_SEQUENCE, Records, TRANSACTIO
 use crate::clock::Millis;
 use crate::storage::StoredBatch;
 
-/// Of the key and of the value.
+/// The version of the key and of the value.
 const VERSION: i16 = 0;
 
 /// How a transaction ended.
@@ -29,7 +29,7 @@ impl Marker {
         }
     }
 
-    /// What a control batch says, if it is one that ends a transaction.
+    /// The marker in a control batch, if it ends a transaction.
     pub(crate) fn of(batch: &Bytes) -> Result<Option<Self>, InvalidBatch> {
         let record = Records::of(batch)?.next().transpose()?;
         let key = record.and_then(|record| record.key());

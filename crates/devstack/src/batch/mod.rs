@@ -1,8 +1,8 @@
-//! Record batches (message format 2, KIP-98; Kafka's `DefaultRecordBatch`): what their header says, what is checked of
-//! one that a client sends, and how one gets its place in a log.
+//! Record batches (message format 2, KIP-98; Kafka's `DefaultRecordBatch`): parsing headers, validating batches of
+//! clients, and assigning offsets.
 //!
-//! A batch is stored as it came; only its base offset, its leader epoch and what the topic says about timestamps are
-//! written into it.
+//! A batch is stored as it was received. Only its base offset, its leader epoch and, if the topic asks for it, its
+//! timestamps are changed.
 
 mod compression;
 mod control;
@@ -21,9 +21,9 @@ pub(crate) use validate::{BatchRules, produced, validate};
 use crate::clock::Millis;
 use crate::storage::StoredBatch;
 
-/// The only format that produce requests of version 3 and later may hold.
+/// The only batch format in produce requests of version 3 and later.
 const MAGIC: i8 = 2;
-/// Base offset and length: what the length does not count.
+/// The size of the base offset and the length, which the length does not include.
 const PREFIX: usize = 12;
 const HEADER: usize = 61;
 const LEADER_EPOCH_AT: usize = 12;
@@ -37,11 +37,11 @@ const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 
-/// There is one node, which has led every partition since it was created.
+/// The leader epoch of every batch: the only broker has led every partition since its creation.
 const LEADER_EPOCH: i32 = 0;
-/// Of a batch outside of idempotent production.
+/// The producer id of a batch from a producer that is not idempotent.
 pub(crate) const NO_PRODUCER_ID: i64 = -1;
-/// Of a batch outside of idempotent production, and of control batches.
+/// The sequence number of control batches and of batches from a producer that is not idempotent.
 pub(crate) const NO_SEQUENCE: i32 = -1;
 const NO_TIMESTAMP: Millis = -1;
 
@@ -49,11 +49,11 @@ const NO_TIMESTAMP: Millis = -1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub(crate) struct InvalidBatch {
-    /// What Kafka answers.
+    /// The error that Kafka answers.
     pub(crate) error: ResponseError,
-    /// What is wrong.
+    /// A text for people.
     pub(crate) text: String,
-    /// Which record of the batch is at fault, counted from 0, if it is one (KIP-467).
+    /// The index of the invalid record, counted from 0, if one is the reason (KIP-467).
     pub(crate) record: Option<i32>,
 }
 
@@ -70,14 +70,14 @@ impl InvalidBatch {
 /// The header of a record batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BatchHeader {
-    /// Offset of its first record. Compaction may have taken that record out.
+    /// Offset of its first record. Compaction may have removed that record.
     pub(crate) base_offset: i64,
     /// CRC-32C of everything from the attributes on.
     pub(crate) crc: u32,
     attributes: i16,
     /// Offset of its last record, counted from the base offset.
     pub(crate) last_offset_delta: i32,
-    /// What the timestamps of its records are counted from.
+    /// The timestamps of its records are relative to this.
     pub(crate) base_timestamp: Millis,
     /// The largest timestamp of its records.
     pub(crate) max_timestamp: Millis,
@@ -87,7 +87,7 @@ pub(crate) struct BatchHeader {
     pub(crate) producer_epoch: i16,
     /// Sequence number of its first record; [`NO_SEQUENCE`] if it has none.
     pub(crate) base_sequence: i32,
-    /// How many records are in it.
+    /// The number of its records.
     pub(crate) record_count: i32,
 }
 
@@ -133,17 +133,17 @@ impl BatchHeader {
         })
     }
 
-    /// How its records are compressed.
+    /// The codec of its records.
     pub(crate) fn codec(&self) -> Result<CompressionCodec, InvalidBatch> {
         CompressionCodec::from_id(self.attributes & CODEC)
     }
 
-    /// Whether its records must be unpacked.
+    /// Whether its records are compressed.
     pub(crate) fn is_compressed(&self) -> bool {
         self.attributes & CODEC != 0
     }
 
-    /// Whether its timestamps are those of the broker, at the time when it was appended.
+    /// Whether its timestamps are the broker's time of appending.
     pub(crate) fn is_log_append_time(&self) -> bool {
         self.attributes & LOG_APPEND_TIME != 0
     }
@@ -163,12 +163,12 @@ impl BatchHeader {
         self.producer_id > NO_PRODUCER_ID
     }
 
-    /// Offset of its last record, whether that is still in it or not.
+    /// Offset of its last record, even if compaction has removed that record.
     pub(crate) fn last_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta)
     }
 
-    /// Sequence number of its last record. Sequence numbers begin again at 0 behind the largest one (Kafka's
+    /// Sequence number of its last record. After the largest number follows 0 (Kafka's
     /// `DefaultRecordBatch.incrementSequence`).
     pub(crate) fn last_sequence(&self) -> i32 {
         if self.base_sequence == NO_SEQUENCE {
@@ -177,10 +177,10 @@ impl BatchHeader {
         (self.base_sequence.wrapping_add(self.last_offset_delta)) & i32::MAX
     }
 
-    /// Gives a validated batch, whose header this is, its place in a log: writes the base offset into it and, in a
-    /// topic with `message.timestamp.type=LogAppendTime`, the time.
+    /// Writes the base offset into a validated batch with this header and, in a topic with
+    /// `message.timestamp.type=LogAppendTime`, the time.
     ///
-    /// Copies the batch only if someone else still holds its bytes.
+    /// Copies the batch only if its bytes are shared.
     pub(crate) fn place(
         &self,
         batch: Bytes,
@@ -207,7 +207,7 @@ impl BatchHeader {
         StoredBatch { base_offset, last_offset, max_timestamp, bytes: bytes.freeze() }
     }
 
-    /// The same batch, compressed otherwise.
+    /// The same batch with another compression.
     pub(crate) fn in_codec(
         &self,
         batch: &Bytes,
@@ -220,7 +220,7 @@ impl BatchHeader {
 
     /// The batch that is left when compaction keeps only `records` of it.
     ///
-    /// Offsets and what is said of the producer stay, so its last offset may be one of a record that is gone.
+    /// Its offsets and its producer's fields stay, so the last offset may be that of a removed record.
     pub(crate) fn keep(&self, records: &[Record]) -> Result<StoredBatch, InvalidBatch> {
         let mut plain = Vec::new();
         for record in records {
@@ -243,7 +243,7 @@ impl BatchHeader {
         })
     }
 
-    /// The batch with this header and these records, which are compressed already. Its CRC is computed.
+    /// Encodes the batch with this header and these compressed records, and computes its CRC.
     fn with_records(&self, records: &[u8]) -> Bytes {
         let mut bytes = BytesMut::with_capacity(HEADER + records.len());
         bytes.put_i64(self.base_offset);

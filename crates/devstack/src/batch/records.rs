@@ -1,4 +1,4 @@
-//! The records of a batch (Kafka's `DefaultRecord`), whatever it is compressed with.
+//! The records of a batch (Kafka's `DefaultRecord`), compressed or not.
 
 use std::io::{BufRead, BufReader, Read};
 use std::iter::FusedIterator;
@@ -15,13 +15,13 @@ use crate::clock::Millis;
 pub(crate) struct Record {
     /// Its offset in the log.
     pub(crate) offset: i64,
-    /// The time that it has for consumers.
+    /// The timestamp that consumers see.
     pub(crate) timestamp: Millis,
-    /// Where its key is in `body`.
+    /// The range of its key in `body`.
     key: Option<Range<usize>>,
-    /// Whether it has no value: then it deletes its key from a compacted topic.
+    /// Whether it has no value, which deletes its key from a compacted topic.
     pub(crate) is_tombstone: bool,
-    /// All of it behind its length. Its offset and its timestamp are counted from those of the batch.
+    /// The encoded record without its length. Its offset and timestamp are relative to those of the batch.
     body: Bytes,
 }
 
@@ -43,23 +43,23 @@ impl Record {
     }
 }
 
-/// The records of a batch, in their order. Ends after the first error.
+/// Iterates over the records of a batch in order. Ends after the first error.
 pub(crate) struct Records {
     base_offset: i64,
     base_timestamp: Millis,
     log_append_time: Option<Millis>,
     source: RecordSource,
-    /// How many are still to come; None when all is over.
+    /// The number of records that are left. `None` after the end or an error.
     left: Option<u32>,
 }
 
 impl Records {
-    /// Of a whole batch.
+    /// The records of a whole batch.
     pub(crate) fn of(batch: &Bytes) -> Result<Self, InvalidBatch> {
         Self::new(&BatchHeader::parse(batch)?, batch)
     }
 
-    /// Of a whole batch with this header.
+    /// The records of a whole batch with this header.
     pub(crate) fn new(header: &BatchHeader, batch: &Bytes) -> Result<Self, InvalidBatch> {
         let records = batch.slice(HEADER..);
         let source = match header.codec()? {
@@ -95,7 +95,7 @@ impl Records {
         if headers < 0 {
             return Err(InvalidBatch::invalid(format!("a record with {headers} headers")));
         }
-        // Each takes two bytes at least: no count makes this longer than the record.
+        // Each header takes at least two bytes, so a wrong count soon meets the end of the record.
         for _ in 0..headers {
             if fields.nullable()?.is_none() {
                 return Err(InvalidBatch::invalid("a header of a record without a key"));
@@ -163,7 +163,7 @@ pub(crate) fn latest(batch: &Bytes) -> Result<Option<(i64, Millis)>, InvalidBatc
     Ok(latest)
 }
 
-/// Where the records are read from.
+/// The records in plain or compressed form.
 enum RecordSource {
     Plain(Bytes),
     Compressed(Unpacking),
@@ -194,7 +194,7 @@ impl RecordSource {
         }
     }
 
-    /// There must be nothing more.
+    /// Checks that there are no more bytes.
     fn end(&mut self) -> Result<(), InvalidBatch> {
         let ended = match self {
             Self::Plain(bytes) => bytes.is_empty(),
@@ -208,10 +208,10 @@ impl RecordSource {
     }
 }
 
-/// Records that are unpacked while they are read.
+/// Records that are decompressed while they are read.
 struct Unpacking {
     reader: BufReader<Box<dyn Read + Send>>,
-    /// How many bytes may still come.
+    /// The number of bytes that may still be decompressed.
     left: u64,
 }
 
@@ -234,7 +234,7 @@ impl Unpacking {
 
     fn take(&mut self, size: usize) -> Result<Bytes, InvalidBatch> {
         self.count(size)?;
-        // It grows with what is really there, whatever the record says of its size.
+        // Grows with the bytes that are there, whatever size the record claims.
         let mut bytes = Vec::with_capacity(size.min(FIRST_ALLOCATION));
         let mut part = self.reader.by_ref().take(size as u64);
         part.read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
@@ -278,10 +278,10 @@ impl RecordFields<'_> {
         Ok(field)
     }
 
-    /// Where a field is whose length comes first, -1 standing for none.
+    /// The range of a field that follows its length. The length -1 stands for none.
     fn nullable(&mut self) -> Result<Option<Range<usize>>, InvalidBatch> {
         match self.varint()? {
-            // As Kafka reads it: any negative length.
+            // Kafka takes any negative length for none.
             ..0 => Ok(None),
             size => self.skip(size as usize).map(Some),
         }

@@ -1,4 +1,4 @@
-//! What a broker checks before it takes a batch from a client (Kafka's `ProduceRequest.validateRecords`, `UnifiedLog`
+//! Validates batches of clients (Kafka's `ProduceRequest.validateRecords`, `UnifiedLog`
 //! and `LogValidator`).
 
 use std::ops::RangeInclusive;
@@ -11,17 +11,17 @@ use super::{
 };
 use crate::clock::Millis;
 
-/// What a topic asks of the records in it.
+/// The rules that a topic has for its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BatchRules {
-    /// `cleanup.policy` has `compact` in it.
+    /// Every record must have a key: `cleanup.policy` contains `compact`.
     pub(crate) requires_key: bool,
-    /// From `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`. Everything, in a topic with
-    /// `message.timestamp.type=LogAppendTime`.
+    /// The allowed timestamps, from `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`. All, in a
+    /// topic with `message.timestamp.type=LogAppendTime`.
     pub(crate) timestamps: RangeInclusive<Millis>,
 }
 
-/// Cuts records into their batches.
+/// Splits the records of a request into batches.
 pub(crate) fn split(mut records: Bytes) -> Result<Vec<Bytes>, InvalidBatch> {
     let mut batches = Vec::new();
     while !records.is_empty() {
@@ -31,7 +31,7 @@ pub(crate) fn split(mut records: Bytes) -> Result<Vec<Bytes>, InvalidBatch> {
             .map(|length| length + PREFIX)
             .filter(|size| (MAGIC_AT..=records.len()).contains(size));
         let Some(size) = size else {
-            // Kafka drops what is left in the end without a word; who sent it had better know.
+            // Kafka silently drops incomplete bytes at the end. An error is more useful to their sender.
             return Err(InvalidBatch::corrupt(format!(
                 "{} bytes behind {} record batches are not a whole one",
                 records.len(),
@@ -55,10 +55,10 @@ pub(crate) fn produced(records: Option<Bytes>) -> Result<Bytes, InvalidBatch> {
     }
 }
 
-/// Checks a whole batch that a client sent, all its records included. Returns its header, with the largest timestamp
-/// that its records really have.
+/// Validates a batch of a client and all its records. Returns its header, with the actual largest timestamp of its
+/// records.
 ///
-/// Takes as long as its records take to unpack: not to be called with something locked.
+/// Decompresses the records, which may take long, so it must not be called under a lock.
 pub(crate) fn validate(batch: &Bytes, rules: &BatchRules) -> Result<BatchHeader, InvalidBatch> {
     let mut header = BatchHeader::parse(batch)?;
     let crc = checksum(batch);

@@ -1,14 +1,13 @@
-//! Compaction as Kafka's `Cleaner` does it: of each key the last record stays.
+//! Compaction like Kafka's `Cleaner`: the last record of each key stays.
 //!
-//! - Offsets stay what they are, and so does what a batch says of its producer. A batch that nothing is left of goes;
-//!   what is remembered of its producer is kept elsewhere.
-//! - The records of aborted transactions go. So does the marker of a commit when it is older than
-//!   `delete.retention.ms`; that of an abort stays, because a consumer that was told of the aborted transaction skips
-//!   the producer's records until it comes to the marker.
-//! - A tombstone goes when its batch is older than `delete.retention.ms` by its largest timestamp. Kafka counts from the
-//!   first cleaning that sees it, and writes that time into the batch (KIP-534); without that, a tombstone of long ago
-//!   goes at once.
-//! - The last batch of a log is left alone, as Kafka leaves the active segment: the log's end is known by it.
+//! - Offsets and the producer's fields of a batch don't change. A batch without remaining records is removed; the state
+//!   of its producer is stored elsewhere.
+//! - The records of aborted transactions are removed. A commit marker is removed when it is older than
+//!   `delete.retention.ms`. An abort marker stays, because a consumer skips the producer's records up to the marker.
+//! - A tombstone is removed when the largest timestamp of its batch is older than `delete.retention.ms`. Kafka counts
+//!   from the first cleaning that sees the tombstone, and stores that time in the batch (KIP-534). So an old tombstone
+//!   is removed at once here.
+//! - The last batch of a log does not change, like Kafka's active segment: it determines the end of the log.
 
 use std::collections::HashMap;
 
@@ -17,12 +16,12 @@ use crate::clock::Millis;
 use crate::log::AbortedTransaction;
 use crate::storage::{Change, LogId, StoredBatch};
 
-/// What of a log is to be compacted, and when.
+/// The part of a log to compact, and the settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Scope<'a> {
-    /// Only batches before this offset take part: see [`cleanable_end`](super::cleanable_end).
+    /// Only batches below this offset are compacted: see [`cleanable_end`](super::cleanable_end).
     pub(crate) end: i64,
-    /// The offset behind the last batch of the log.
+    /// The offset after the last batch of the log.
     pub(crate) log_end: i64,
     /// All aborted transactions of the log.
     pub(crate) aborted: &'a [AbortedTransaction],
@@ -40,12 +39,12 @@ pub(crate) struct Compaction<'a> {
 }
 
 impl<'a> Compaction<'a> {
-    /// Begins with the first pass.
+    /// Starts the first pass.
     pub(crate) fn new(scope: Scope<'a>) -> Self {
         Self { scope, last: HashMap::new() }
     }
 
-    /// First pass, in the order of the log: notes where the last record of each key is.
+    /// First pass, in the order of the log: records the offset of the last record of each key.
     pub(crate) fn scan(&mut self, batch: &StoredBatch) -> Result<(), InvalidBatch> {
         let header = BatchHeader::parse(&batch.bytes)?;
         if !self.takes_part(batch) || header.is_control() || self.is_aborted(&header, batch) {
@@ -54,15 +53,15 @@ impl<'a> Compaction<'a> {
         for record in Records::new(&header, &batch.bytes)? {
             let record = record?;
             if let Some(key) = record.key() {
-                // Not the slice: that would keep its whole batch in memory.
+                // A copy, because a slice would keep its whole batch in memory.
                 self.last.insert(Box::from(&key[..]), record.offset);
             }
         }
         Ok(())
     }
 
-    /// Second pass: what is to be done with a batch, if anything. Changes are to be written in the order of the log,
-    /// so that no tombstone goes before what it deletes.
+    /// Second pass: the change to a batch, if any. Changes must be written in the order of the log, so that no
+    /// tombstone is removed before the records that it deletes.
     pub(crate) fn clean(
         &self,
         log: LogId,
@@ -104,9 +103,9 @@ impl<'a> Compaction<'a> {
         batch.last_offset < self.scope.end
     }
 
-    /// Whether what only says that something is no longer there may go.
+    /// Whether the tombstones and commit markers of a batch may be removed.
     fn is_old(&self, batch: &StoredBatch) -> bool {
-        // Without timestamps it has no age.
+        // A batch without timestamps has no age.
         batch.max_timestamp >= 0
             && self.scope.now.saturating_sub(batch.max_timestamp) >= self.scope.delete_retention
     }

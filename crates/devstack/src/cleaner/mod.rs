@@ -1,8 +1,7 @@
-//! What may go from a log: by age and size (`cleanup.policy=delete`), or because there is something newer for the same
-//! key (`cleanup.policy=compact`).
+//! Retention by age and size (`cleanup.policy=delete`) and compaction by key (`cleanup.policy=compact`).
 //!
-//! Kafka does both to segments; here a batch is what a segment is there. Nothing of this writes: it decides, and says
-//! what is to be written.
+//! Kafka applies both to segments, the dev stack to batches. This module only decides which changes to make;
+//! `sweeper.rs` makes them.
 
 mod compaction;
 mod retention;

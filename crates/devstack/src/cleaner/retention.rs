@@ -1,23 +1,23 @@
-//! How long and how much is kept (Kafka's `UnifiedLog.deleteOldSegments`), and what is left alone by compaction (its
+//! Retention by age and size (Kafka's `UnifiedLog.deleteOldSegments`), and the range that compaction may change (its
 //! `LogCleanerManager.cleanableOffsets`).
 
 use crate::clock::Millis;
 use crate::storage::BatchOutline;
 
-/// What a topic says about the age and the size of its logs.
+/// The retention settings of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retention {
-    /// `retention.ms`, None standing for -1.
+    /// `retention.ms`. `None` stands for -1.
     pub(crate) ms: Option<Millis>,
-    /// `retention.bytes`, None standing for -1.
+    /// `retention.bytes`. `None` stands for -1.
     pub(crate) bytes: Option<u64>,
 }
 
-/// The offset that the log with these batches is to start at, if some are to go.
+/// The new start offset of the log with these batches, if some must be deleted.
 ///
-/// The oldest batches go while all of their records are older than `retention.ms`, or while what is behind them is
-/// `retention.bytes` or more. A batch without timestamps has no age. Batches go whole, and never one that isn't below
-/// the last stable offset.
+/// A batch is deleted if all its records are older than `retention.ms`, or if the batches after it have
+/// `retention.bytes` or more. Deletion stops at the first batch that stays. A batch without timestamps has no age. Only
+/// whole batches below the last stable offset are deleted.
 pub(crate) fn retained_from(
     outline: &[BatchOutline],
     retention: Retention,
@@ -35,7 +35,7 @@ pub(crate) fn retained_from(
     gone.last().map(|batch| batch.last_offset + 1)
 }
 
-/// Where compaction ends: at the last stable offset, or at the first batch with a record that is younger than
+/// The end offset of compaction: the last stable offset, or the first batch with a record that is younger than
 /// `min.compaction.lag.ms`.
 pub(crate) fn cleanable_end(
     outline: &[BatchOutline],

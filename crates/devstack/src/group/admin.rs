@@ -1,4 +1,4 @@
-//! What an administrator sees of groups, and how one is deleted.
+//! Listing, describing and deleting groups.
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -12,12 +12,12 @@ use crate::storage::{Change, Table};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listed<'a> {
     pub(crate) group: &'a str,
-    /// Empty if no member ever was in it.
+    /// Empty if the group never had members.
     pub(crate) protocol_type: &'a str,
     pub(crate) state: GroupState,
 }
 
-/// A group in full.
+/// A group with all details.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GroupDescription<'a>(&'a Group);
 
@@ -26,12 +26,12 @@ impl<'a> GroupDescription<'a> {
         self.0.state
     }
 
-    /// Empty if no member ever was in it.
+    /// Empty if the group never had members.
     pub(crate) fn protocol_type(self) -> &'a str {
         self.0.protocol_type.as_deref().unwrap_or_default()
     }
 
-    /// The protocol that the members agreed on. Told only of a stable group, where it can't be about to change.
+    /// The protocol of a stable group. In other states it may be about to change.
     pub(crate) fn protocol(self) -> Option<&'a str> {
         self.0.protocol.as_deref().filter(|_| self.0.state == GroupState::Stable)
     }
@@ -55,7 +55,7 @@ impl Coordinator {
         })
     }
 
-    /// A group in full, if it is there.
+    /// A group with all details, if there is such a group.
     pub(crate) fn describe(&self, group: &str) -> Option<GroupDescription<'_>> {
         self.groups.get(group).map(GroupDescription)
     }

@@ -1,34 +1,34 @@
-//! What a call to the coordinator leads to, beside what it returns.
+//! The effects of calls to the coordinator: changes, and answers to waiting requests.
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use crate::storage::Change;
 
-/// Names a request for JoinGroup or SyncGroup, whose answer may come from a later call.
+/// The number of a JoinGroup or SyncGroup request, whose answer may come from a later call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
-/// What is to be done after a call: first write the changes, then send the answers.
+/// What to do after a call: first write the changes, then send the answers.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// To be stored, in this order.
+    /// The changes to store, in this order.
     pub(crate) changes: Vec<Change>,
     /// Each ticket is answered exactly once.
     pub(crate) answers: Vec<(Ticket, GroupAnswer)>,
 }
 
-/// The answer to a request that had a ticket.
+/// The answer to a request with a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GroupAnswer {
     Join(JoinAnswer),
     Sync(SyncAnswer),
 }
 
-/// The member is in, or it is told why not and which member id it has.
+/// The member's place in the generation, or an error and its member id.
 pub(crate) type JoinAnswer = Result<JoinedGroup, (ResponseError, String)>;
 
-/// The member's assignment, or why it has none.
+/// The member's assignment, or an error.
 pub(crate) type SyncAnswer = Result<Synced, ResponseError>;
 
 /// A member's place in a generation.
@@ -39,7 +39,7 @@ pub(crate) struct JoinedGroup {
     pub(crate) protocol_type: Option<String>,
     pub(crate) protocol: Option<String>,
     pub(crate) leader: String,
-    /// A leader that came back to its assignments must not make new ones (KIP-814).
+    /// A leader that joins again and keeps the assignments must not make new ones (KIP-814).
     pub(crate) skip_assignment: bool,
     /// All members with their metadata, for the leader only.
     pub(crate) members: Vec<JoinedMember>,
@@ -53,7 +53,7 @@ pub(crate) struct JoinedMember {
     pub(crate) metadata: Bytes,
 }
 
-/// What a generation has for a member.
+/// A member's assignment in a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Synced {
     pub(crate) protocol_type: Option<String>,

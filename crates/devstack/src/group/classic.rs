@@ -1,4 +1,4 @@
-//! One group: its members, its generation and what all of them agree on (Kafka's `ClassicGroup`).
+//! A group: its members, its generation and its protocol (Kafka's `ClassicGroup`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -13,25 +13,25 @@ use super::subscription;
 use crate::clock::Millis;
 use crate::storage::{Change, Table};
 
-/// The protocol type of consumers, whose metadata the coordinator may look into.
+/// The protocol type of consumers. The coordinator reads their metadata.
 const CONSUMER: &str = "consumer";
 
-/// Where a group stands. A dead group is one that isn't there.
+/// The state of a group. Kafka's state `Dead` is a group that doesn't exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum GroupState {
-    /// No members, though it may have offsets.
+    /// It has no members, but may have offsets.
     #[default]
     Empty,
-    /// Waits for the members to join, at most until then.
+    /// It waits for the members to join, at most until this time.
     PreparingRebalance { until: Millis },
-    /// Waits for the leader's assignments.
+    /// It waits for the leader's assignments.
     CompletingRebalance,
-    /// Every member may have its assignment.
+    /// The members can get their assignments.
     Stable,
 }
 
 impl GroupState {
-    /// As Kafka spells it.
+    /// Kafka's name of the state.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Empty => "Empty",
@@ -42,14 +42,14 @@ impl GroupState {
     }
 }
 
-/// Members of a generation that have not sent SyncGroup yet, and until when they may.
+/// Members of a generation that have not sent SyncGroup yet, and their deadline.
 #[derive(Debug, Default)]
 pub(super) struct Unsynced {
     pub(super) members: BTreeSet<String>,
     pub(super) until: Millis,
 }
 
-/// A group. It is stored when it is stable or empty; what is skipped then is told by the rest.
+/// A group. It is stored when it is stable or empty. The skipped fields follow from the others then.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Group {
     #[serde(skip)]
@@ -62,12 +62,12 @@ pub(super) struct Group {
     pub(super) leader: Option<String>,
     #[serde(with = "listed")]
     pub(super) members: BTreeMap<String, Member>,
-    /// Member ids that were given out and not used yet (KIP-394), and until when they may be.
+    /// Member ids that were assigned but not used yet (KIP-394), and their deadlines.
     #[serde(skip)]
     pub(super) promised: BTreeMap<String, Millis>,
     #[serde(skip)]
     pub(super) unsynced: Unsynced,
-    /// The topics of a generation of consumers; none if they can't be told.
+    /// The topics that the consumers of the generation read. `None` if they are unknown.
     #[serde(skip)]
     subscribed: Option<BTreeSet<String>>,
 }
@@ -77,7 +77,7 @@ impl Group {
         Self { id: id.to_owned(), ..Self::default() }
     }
 
-    /// A group as it was stored, its members' sessions beginning anew.
+    /// Loads a group. The sessions of its members start again.
     pub(super) fn restore(id: String, json: &str, now: Millis) -> Result<Self, serde_json::Error> {
         let mut group: Self = serde_json::from_str(json)?;
         group.id = id;
@@ -107,7 +107,7 @@ impl Group {
         self.members.get_mut(id).expect("the caller has looked the member up")
     }
 
-    /// Whether this is the member that it says it is.
+    /// Checks that there is such a member, and that it has this instance id.
     pub(super) fn check_member(
         &self,
         member_id: &str,
@@ -122,7 +122,7 @@ impl Group {
         self.members.get(member_id).map(|_| ()).ok_or(ResponseError::UnknownMemberId)
     }
 
-    /// Whether the group could go on with a member that offers this.
+    /// Whether a member with these protocols fits to the others.
     pub(super) fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
         if self.state == GroupState::Empty {
             return !protocol_type.is_empty() && !protocols.is_empty();
@@ -134,7 +134,7 @@ impl Group {
                 .any(|protocol| self.members.is_empty() || offered.contains(protocol.name.as_str()))
     }
 
-    /// The protocols that all members offer.
+    /// The protocols that all members support.
     fn offered_by_all(&self) -> HashSet<&str> {
         let mut offers: HashMap<&str, usize> = HashMap::new();
         for member in self.members.values() {
@@ -148,8 +148,8 @@ impl Group {
         by_all.map(|(name, _)| name).collect()
     }
 
-    /// What most members like best of what all of them offer. Among equals, what the member with the first id prefers:
-    /// Kafka leaves that to chance.
+    /// Of the protocols that all members support, the one that most members prefer. Among equals, the one of the member
+    /// with the first id, where Kafka chooses at random.
     pub(super) fn select_protocol(&self) -> Option<String> {
         let offered = self.offered_by_all();
         let vote = |member: &Member| {
@@ -158,11 +158,11 @@ impl Group {
         };
         let votes: Vec<String> = self.members.values().filter_map(vote).collect();
         let count = |name: &String| votes.iter().filter(|vote| *vote == name).count();
-        // The last of equal maxima is the first vote.
+        // `max_by_key` takes the last of equal ones, which is the first vote here.
         votes.iter().rev().max_by_key(|name| count(name)).cloned()
     }
 
-    /// Whether there is room for what a member says of itself, and for one more member if it is new (KIP-389).
+    /// Checks the limits for the members' metadata and, for a new member, for the number of members (KIP-389).
     pub(super) fn check_room(
         &self,
         join: &Join,
@@ -189,8 +189,8 @@ impl Group {
         self.members.insert(member.id.clone(), member);
     }
 
-    /// Takes a member out. A request of its that waits is told that nobody knows it, so that a client that is there
-    /// after all joins again.
+    /// Removes a member. If it has a waiting request, that is answered with UNKNOWN_MEMBER_ID, so that a living client
+    /// joins again.
     pub(super) fn remove(&mut self, member_id: &str, effects: &mut Effects) {
         self.unsynced.members.remove(member_id);
         let Some(member) = self.members.remove(member_id) else { return };
@@ -205,7 +205,7 @@ impl Group {
         }
     }
 
-    /// Gives a static member another id, and the one that had the old one no more than that (KIP-345).
+    /// Gives a static member a new id, and fences the client with the old id (KIP-345).
     pub(super) fn replace_static(&mut self, old_id: &str, join: Join, effects: &mut Effects) {
         let new_id = join.fresh_member_id.clone();
         let mut member = self.members.remove(old_id).expect("a static member is a member");
@@ -227,7 +227,7 @@ impl Group {
         self.members.insert(new_id, member);
     }
 
-    /// The old leader stays if it came back; else one that came takes its place. False if nobody came.
+    /// Keeps the leader if it has joined, or else chooses a member that has. `false` if no member has joined.
     pub(super) fn elect_leader(&mut self) -> bool {
         let leader = self.leader.as_ref().and_then(|leader| self.members.get(leader));
         if leader.is_some_and(|leader| leader.joining.is_some()) {
@@ -255,8 +255,8 @@ impl Group {
         self.promised.is_empty() && self.members.values().all(|member| member.joining.is_some())
     }
 
-    /// How long a rebalance may take: as long as the most patient member grants. At least a moment, so that a timer
-    /// which is set again and again makes progress.
+    /// The time limit of a rebalance: the largest rebalance time-out of the members, and at least 1 ms, so that
+    /// repeated timers make progress.
     pub(super) fn rebalance_timeout(&self) -> Millis {
         self.members.values().map(|member| member.rebalance_timeout).fold(1, Millis::max)
     }
@@ -265,7 +265,7 @@ impl Group {
         self.protocol_type.as_deref() == Some(CONSUMER)
     }
 
-    /// Whether the group reads a topic. One of consumers whose topics can't be told may read any.
+    /// Whether the group reads a topic. Consumers with unknown topics may read any.
     pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.subscribed {
             Some(topics) => topics.contains(topic),
@@ -288,12 +288,12 @@ impl Group {
     }
 }
 
-/// About as many bytes as protocols take.
+/// The approximate size of protocols in memory.
 fn said(protocols: &[Protocol]) -> usize {
     protocols.iter().map(|one| size_of::<Protocol>() + one.name.len() + one.metadata.len()).sum()
 }
 
-/// Members in their stored form: a list, as each knows its id.
+/// The stored form of members: a list, because each contains its id.
 mod listed {
     use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Who may commit offsets, fetch and delete them (Kafka's `ClassicGroup.validateOffsetCommit`, `OffsetMetadataManager`).
+//! Committing, fetching and deleting offsets (Kafka's `ClassicGroup.validateOffsetCommit`, `OffsetMetadataManager`).
 
 use kafka_protocol::ResponseError;
 
@@ -10,11 +10,11 @@ use crate::clock::Millis;
 use crate::storage::Change;
 
 impl Coordinator {
-    /// OffsetCommit and TxnOffsetCommit: what becomes of each offset, in their order.
+    /// OffsetCommit and TxnOffsetCommit. Returns the results in the order of the offsets.
     ///
     /// # Errors
     ///
-    /// Why nothing of it may be committed. A member of a group that isn't there has `GROUP_ID_NOT_FOUND`.
+    /// The whole request is refused. A member of an unknown group gets `GROUP_ID_NOT_FOUND`.
     pub(crate) fn commit(
         &mut self,
         commit: Commit,
@@ -26,7 +26,7 @@ impl Coordinator {
             Some(group) => group.check_commit(&commit)?,
             None if commit.generation >= 0 => return Err(ResponseError::GroupIdNotFound),
             None if is_full => return Err(ResponseError::PolicyViolation),
-            // Whoever uses no group management has a group by committing.
+            // Without the group protocol, a group is created by committing.
             None => {}
         }
         let group = self.groups.entry(commit.group.clone()).or_insert_with_key(|id| Group::new(id));
@@ -35,7 +35,7 @@ impl Coordinator {
         }
         let mut results = Vec::with_capacity(commit.offsets.len());
         for new in commit.offsets {
-            // Kafka counts what Java calls a text's length.
+            // Kafka counts UTF-16 code units.
             if new.metadata.encode_utf16().count() > self.options.max_metadata_bytes {
                 results.push(Err(ResponseError::OffsetMetadataTooLarge));
                 continue;
@@ -54,7 +54,7 @@ impl Coordinator {
         Ok(results)
     }
 
-    /// OffsetFetch of one partition. With `require_stable` the offset is not told while a transaction may change it
+    /// OffsetFetch of one partition. With `require_stable`, an offset that an open transaction may change is an error
     /// (KIP-447).
     pub(crate) fn committed(
         &self,
@@ -69,16 +69,16 @@ impl Coordinator {
         Ok(self.offsets.get(group, topic, partition))
     }
 
-    /// The partitions of which a group has committed offsets, in their order.
+    /// The partitions with committed offsets of a group, in order.
     pub(crate) fn committed_partitions(&self, group: &str) -> impl Iterator<Item = (&str, i32)> {
         self.offsets.all(group).map(|(topic, partition, _)| (topic, partition))
     }
 
-    /// OffsetDelete: what becomes of each partition, in their order.
+    /// OffsetDelete. Returns the results in the order of the partitions.
     ///
     /// # Errors
     ///
-    /// Why nothing of it may be deleted.
+    /// The whole request is refused.
     pub(crate) fn delete_offsets(
         &mut self,
         group: &str,
@@ -102,7 +102,7 @@ impl Coordinator {
         Ok(partitions.iter().map(delete).collect())
     }
 
-    /// Ends a transaction: the offsets that wait for it are committed or forgotten.
+    /// Ends a transaction: its offsets are committed or dropped.
     pub(crate) fn complete(
         &mut self,
         producer_id: i64,
@@ -112,7 +112,7 @@ impl Coordinator {
         self.offsets.complete(producer_id, committed, changes);
     }
 
-    /// Forgets the offsets of a topic that is gone.
+    /// Removes the offsets of a deleted topic.
     pub(crate) fn topic_deleted(&mut self, topic: &str, changes: &mut Vec<Change>) {
         self.offsets.delete_topic(topic, changes);
     }
@@ -134,8 +134,8 @@ impl Group {
         } else if !is_transactional {
             return Err(ResponseError::UnknownMemberId);
         }
-        // Who knows the generation has joined it, so that it can wait for its assignment. In a transaction the state
-        // is not looked at: before KIP-447 its requests said nothing of a member.
+        // A member that knows the generation has joined it, and can wait for its assignment. In a transaction the state
+        // is not checked: before KIP-447 its requests named no member.
         if !is_transactional && self.state == GroupState::CompletingRebalance {
             return Err(ResponseError::RebalanceInProgress);
         }

@@ -1,4 +1,4 @@
-//! All groups, and which of them a request is about.
+//! The coordinator of all groups: finds the group of a request.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    /// Takes up what an earlier process has left: the entries of [`Table::Groups`] and [`Table::Offsets`]. Members go
-    /// on in their generation, with a whole session before them.
+    /// Loads the entries of [`Table::Groups`] and [`Table::Offsets`]. Members stay in their generation, and their
+    /// sessions start again.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl Coordinator {
             })?;
             coordinator.groups.insert(id, group);
         }
-        // A group that has nothing but offsets is not stored otherwise.
+        // A group with offsets only has no entry of its own.
         for id in coordinator.offsets.groups() {
             coordinator.groups.entry(id.clone()).or_insert_with(|| Group::new(&id));
         }
@@ -98,11 +98,11 @@ impl Coordinator {
         self.group_with_members(group)?.heartbeat(member_id, instance_id, generation, now)
     }
 
-    /// LeaveGroup: what becomes of each of `leaving`, in their order.
+    /// LeaveGroup. Returns the results in the order of `leaving`.
     ///
     /// # Errors
     ///
-    /// If no group can have this id.
+    /// The group id is invalid.
     pub(crate) fn leave(
         &mut self,
         group: &str,
@@ -119,19 +119,20 @@ impl Coordinator {
         })
     }
 
-    /// When [`tick`](Self::tick) has something to do next.
+    /// The time of the next deadline.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
         self.groups.values().filter_map(Group::next_deadline).min()
     }
 
-    /// Does what is due.
+    /// Handles the deadlines that have passed.
     pub(crate) fn tick(&mut self, now: Millis, effects: &mut Effects) {
         for group in self.groups.values_mut() {
             group.tick(now, effects);
         }
     }
 
-    /// Ends the session of a member, or of all members of a group, as if it had timed out. How many it were.
+    /// Ends the session of a member, or of all members of a group, as if it had timed out. Returns the number of
+    /// members.
     pub(crate) fn expire_sessions(
         &mut self,
         group: &str,

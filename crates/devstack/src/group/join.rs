@@ -8,7 +8,8 @@ use super::member::Member;
 use super::request::Join;
 use crate::clock::Millis;
 
-/// How long a new member may wait in its first JoinGroup (`GroupCoordinatorConfig.CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`).
+/// A new member may wait this long in its first JoinGroup
+/// (`GroupCoordinatorConfig.CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`).
 const NEW_MEMBER_JOIN_TIMEOUT: Millis = 5 * 60 * 1000;
 
 impl Group {
@@ -40,7 +41,7 @@ impl Group {
     fn join_again(&mut self, join: Join, ticket: Ticket, now: Millis, effects: &mut Effects) {
         let id = join.member_id.clone();
         if self.promised.contains_key(&id) {
-            // Ids are promised to dynamic members only.
+            // Only dynamic members are assigned ids in advance.
             if join.instance_id.is_some() {
                 return effects.refuse(ticket, ResponseError::UnknownServerError, id);
             }
@@ -52,9 +53,9 @@ impl Group {
         let is_unchanged = self.members[&id].protocols == join.protocols;
         let goes_on = match self.state {
             GroupState::Empty | GroupState::PreparingRebalance { .. } => false,
-            // It may have missed the answer.
+            // The answer to its earlier request may have been lost.
             GroupState::CompletingRebalance => is_unchanged,
-            // A leader comes back for something that its metadata doesn't tell, as more partitions of a topic.
+            // A leader may join again because of something else, such as new partitions of a topic.
             GroupState::Stable => is_unchanged && !self.is_leader(&id),
         };
         if goes_on {
@@ -74,14 +75,14 @@ impl Group {
         effects: &mut Effects,
     ) {
         let protocol_type = std::mem::take(&mut join.protocol_type);
-        // A new member doesn't know its id and can't send heartbeats. That it is gone can't be noticed either, so that
-        // retries would leave members behind for good if their requests waited for ever.
+        // A new member doesn't know its id yet, so it can't send heartbeats, and nobody notices if it is gone. Without
+        // a time limit, retries would leave members behind.
         let member = Member::new(id, join, ticket, now + NEW_MEMBER_JOIN_TIMEOUT);
         self.add(member, protocol_type);
         self.rebalance(now, effects);
     }
 
-    /// A static member that was known came back without its member id (KIP-345).
+    /// A known static member joins again without its member id (KIP-345).
     fn take_over(
         &mut self,
         old_id: &str,
@@ -103,13 +104,13 @@ impl Group {
                 if skips_assignment {
                     joined.skip_assignment = self.is_leader(&id);
                 } else {
-                    // Without knowing that it must not assign, it must not think that it leads.
+                    // A client that doesn't know `skip_assignment` must not believe that it is the leader.
                     joined.leader = led_by.unwrap_or_default();
                     joined.members.clear();
                 }
                 effects.admit(ticket, joined);
             }
-            // In CompletingRebalance the leader may be assigning to the old id just now.
+            // In CompletingRebalance the leader may be making assignments for the old id.
             _ => {
                 self.member(&id).joining = Some(ticket);
                 self.rebalance(now, effects);
@@ -120,8 +121,8 @@ impl Group {
     fn update(&mut self, id: &str, join: Join, ticket: Ticket, effects: &mut Effects) {
         let member = self.member(id);
         member.update(join);
-        // Kafka never answers the earlier request: its connection is thought to be gone. Answering it costs nothing
-        // and leaves nothing behind.
+        // Kafka never answers the earlier request, whose connection is probably closed. Answering it leaves no waiting
+        // request behind.
         if let Some(earlier) = member.joining.replace(ticket) {
             effects.refuse(earlier, ResponseError::RebalanceInProgress, id);
         }

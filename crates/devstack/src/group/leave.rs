@@ -8,7 +8,7 @@ use super::request::Leaving;
 use crate::clock::Millis;
 
 impl Group {
-    /// What becomes of each of `leaving`, in their order.
+    /// Removes members. Returns the results in the order of `leaving`.
     pub(super) fn leave(
         &mut self,
         leaving: &[Leaving],

@@ -8,7 +8,7 @@ use super::hex;
 use super::request::{Client, Join, Protocol};
 use crate::clock::Millis;
 
-/// A member. What is skipped in the stored form begins anew when the process does.
+/// A member. The skipped fields are reset when the process starts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) id: String,
@@ -17,20 +17,20 @@ pub(crate) struct Member {
     pub(crate) client: Client,
     pub(super) session_timeout: Millis,
     pub(super) rebalance_timeout: Millis,
-    /// In the member's order of preference.
+    /// The supported protocols in the member's order of preference.
     pub(super) protocols: Vec<Protocol>,
     #[serde(with = "hex")]
     pub(crate) assignment: Bytes,
-    /// The JoinGroup request that waits for the others.
+    /// The JoinGroup request that waits for other members.
     #[serde(skip)]
     pub(super) joining: Option<Ticket>,
-    /// The SyncGroup request that waits for the leader's.
+    /// The SyncGroup request that waits for the leader's assignments.
     #[serde(skip)]
     pub(super) syncing: Option<Ticket>,
-    /// Not in any generation yet.
+    /// It was in no generation yet.
     #[serde(skip)]
     pub(super) is_new: bool,
-    /// When it is given up. None while it waits for the coordinator rather than the other way round.
+    /// The end of its session. `None` while it waits for an answer.
     #[serde(skip)]
     pub(super) session_ends: Option<Millis>,
 }
@@ -52,7 +52,7 @@ impl Member {
         }
     }
 
-    /// Takes over what a repeated JoinGroup says.
+    /// Takes over the settings of a repeated JoinGroup.
     pub(super) fn update(&mut self, join: Join) {
         self.session_timeout = join.session_timeout;
         self.rebalance_timeout = join.rebalance_timeout;
@@ -63,14 +63,14 @@ impl Member {
         self.session_ends = Some(now + self.session_timeout);
     }
 
-    /// What it says under `protocol`: nothing if it doesn't offer that.
+    /// Its metadata for `protocol`. Empty if it doesn't support that.
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         let offered = self.protocols.iter().find(|offered| offered.name == protocol);
         offered.map(|offered| offered.metadata.clone()).unwrap_or_default()
     }
 
-    /// A member that waits for an answer sends no heartbeats meanwhile, and is not expected to. One that is new may be
-    /// gone for good without anyone noticing, so it gets no such credit (`ClassicGroupMember.hasSatisfiedHeartbeat`).
+    /// Whether its session doesn't end now: a member that waits for an answer sends no heartbeats. A new member is not
+    /// excused, because nobody would notice if it is gone (`ClassicGroupMember.hasSatisfiedHeartbeat`).
     pub(super) fn is_excused_from_heartbeats(&self) -> bool {
         !self.is_new && (self.joining.is_some() || self.syncing.is_some())
     }

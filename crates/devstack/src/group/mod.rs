@@ -1,8 +1,8 @@
 //! The group coordinator: consumer groups of the classic protocol, and the offsets that they commit.
 //!
-//! A pure state machine. The time is an argument; a request that has to wait leaves a [`Ticket`] and is answered by a
-//! later call, in the [`Effects`] that every call adds to; what has to outlive the process is there as changes. The
-//! rules are those of Apache Kafka's `GroupMetadataManager`, `ClassicGroup` and `OffsetMetadataManager`.
+//! A pure state machine: the time is an argument, and every call adds its changes and answers to [`Effects`]. A request
+//! that has to wait has a [`Ticket`], and a later call answers it. The rules are those of Apache Kafka's
+//! `GroupMetadataManager`, `ClassicGroup` and `OffsetMetadataManager`.
 
 mod admin;
 mod answer;

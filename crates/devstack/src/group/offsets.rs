@@ -1,4 +1,4 @@
-//! Committed offsets, and those that wait for the end of a transaction (Kafka's `OffsetMetadataManager`).
+//! Committed offsets, and pending offsets of open transactions (Kafka's `OffsetMetadataManager`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeBounds;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Millis;
 use crate::storage::{Change, StorageError, Table};
 
-/// How far a group has come in a partition.
+/// The committed offset of a group in a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Committed {
     /// The offset of the next record to read.
@@ -18,14 +18,14 @@ pub(crate) struct Committed {
     pub(crate) metadata: String,
     /// When it was committed.
     pub(crate) timestamp: Millis,
-    /// Its place among all commits, as Kafka tells by their offsets in `__consumer_offsets`.
+    /// Its number in the order of all commits. Kafka uses the offset in `__consumer_offsets`.
     pub(super) order: u64,
 }
 
 type TopicPartition = (String, i32);
 type CommittedPartitions = BTreeMap<TopicPartition, Committed>;
 
-/// The key of a stored entry, written as a JSON array: group, topic, partition and, of what waits, the producer.
+/// The key of a stored entry, a JSON array: group, topic, partition and, for a pending offset, the producer.
 #[derive(Serialize, Deserialize)]
 struct OffsetKey(String, String, i32, Option<i64>);
 
@@ -55,19 +55,19 @@ impl Offsets {
         Ok(offsets)
     }
 
-    /// The groups that have offsets, or wait for some.
+    /// The groups with committed or pending offsets.
     pub(super) fn groups(&self) -> Vec<String> {
         let pending = self.pending.values().flat_map(HashMap::keys);
         self.committed.keys().chain(pending).cloned().collect()
     }
 
-    /// Takes a place in the order of commits.
+    /// Takes the next number in the order of commits.
     pub(super) fn next_order(&mut self) -> u64 {
         self.next_order += 1;
         self.next_order - 1
     }
 
-    /// Commits an offset, or lets it wait for the end of the transaction of `producer`.
+    /// Commits an offset, or adds it to the pending offsets of the transaction of `producer`.
     pub(super) fn put(
         &mut self,
         group: &str,
@@ -94,15 +94,15 @@ impl Offsets {
         partitions.map(|((topic, partition), committed)| (topic.as_str(), *partition, committed))
     }
 
-    /// Whether a transaction holds an offset of this partition.
+    /// Whether an open transaction has an offset of this partition.
     pub(super) fn is_unstable(&self, group: &str, topic: &str, partition: i32) -> bool {
         let partition = (topic.to_owned(), partition);
         let mut partitions = self.pending.values().filter_map(|groups| groups.get(group));
         partitions.any(|partitions| partitions.contains_key(&partition))
     }
 
-    /// Ends a transaction: its offsets are committed or forgotten. One that was committed without a transaction after
-    /// it was added to this one stays.
+    /// Ends a transaction: its offsets are committed or dropped. An offset that was committed without a transaction
+    /// later stays.
     pub(super) fn complete(&mut self, producer: i64, committed: bool, changes: &mut Vec<Change>) {
         for (group, partitions) in self.pending.remove(&producer).unwrap_or_default() {
             for (partition, offset) in partitions {
@@ -116,7 +116,7 @@ impl Offsets {
         }
     }
 
-    /// Forgets one partition of a group.
+    /// Removes the offsets of a group in one partition.
     pub(super) fn delete(
         &mut self,
         group: &str,
@@ -128,17 +128,17 @@ impl Offsets {
         self.take(Some(group), partition.clone()..=partition, changes);
     }
 
-    /// Forgets a group.
+    /// Removes the offsets of a group.
     pub(super) fn delete_group(&mut self, group: &str, changes: &mut Vec<Change>) {
         self.take(Some(group), .., changes);
     }
 
-    /// Forgets a topic in all groups.
+    /// Removes the offsets of all groups in a topic.
     pub(super) fn delete_topic(&mut self, topic: &str, changes: &mut Vec<Change>) {
         self.take(None, (topic.to_owned(), i32::MIN)..=(topic.to_owned(), i32::MAX), changes);
     }
 
-    /// Forgets, of what is committed and of what waits, these partitions of one group or of all.
+    /// Removes the committed and pending offsets of one group, or of all, in a range of partitions.
     fn take(
         &mut self,
         group: Option<&str>,

@@ -4,20 +4,20 @@ use std::ops::RangeInclusive;
 
 use crate::clock::Millis;
 
-/// What can be set.
+/// The limits of the coordinator.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupOptions {
-    /// `group.min.session.timeout.ms` to `group.max.session.timeout.ms`. Kafka's own minimum is 6 s; tests can't wait
-    /// that long.
+    /// `group.min.session.timeout.ms` to `group.max.session.timeout.ms`. Kafka's default minimum is 6 s, which is too
+    /// long for tests.
     pub(crate) session_timeout: RangeInclusive<Millis>,
     /// `offset.metadata.max.bytes`.
     pub(crate) max_metadata_bytes: usize,
-    /// How many groups there may be. Kafka has no such limit.
+    /// The largest number of groups. Kafka has no such limit.
     pub(crate) max_groups: usize,
-    /// `group.max.size`, which has no limit by default in Kafka.
+    /// `group.max.size`. Kafka has no limit by default.
     pub(crate) max_members: usize,
-    /// What the members of a group may say of themselves together, in bytes. Kafka keeps that in one record, which is
-    /// limited by `max.message.bytes`.
+    /// The largest size of the metadata of all members of a group. Kafka stores it in one record, which is limited by
+    /// `max.message.bytes`.
     pub(crate) max_group_bytes: usize,
 }
 

@@ -1,4 +1,5 @@
-//! From one generation to the next (Kafka's `prepareRebalance`, `completeClassicGroupJoin`, `expirePendingSync`).
+//! Rebalancing: from one generation to the next (Kafka's `prepareRebalance`, `completeClassicGroupJoin`,
+//! `expirePendingSync`).
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -8,9 +9,9 @@ use super::classic::{Group, GroupState};
 use crate::clock::Millis;
 
 impl Group {
-    /// Begins a rebalance if none is on, and ends it if nobody is missing.
+    /// Starts a rebalance if there is none, and completes it if all members have joined.
     ///
-    /// The first generation of a group doesn't wait for members that only hold the promise of an id:
+    /// The first generation of a group doesn't wait for clients that were only assigned a member id:
     /// `group.initial.rebalance.delay.ms` is 0 here.
     pub(super) fn rebalance(&mut self, now: Millis, effects: &mut Effects) {
         let is_first = self.state == GroupState::Empty;
@@ -24,15 +25,15 @@ impl Group {
         }
     }
 
-    /// Ends a rebalance that is on if nobody is missing.
+    /// Completes the rebalance, if there is one and all members have joined.
     pub(super) fn complete_join_if_all_are_there(&mut self, now: Millis, effects: &mut Effects) {
         if matches!(self.state, GroupState::PreparingRebalance { .. }) && self.has_all_joined() {
             self.complete_join(now, effects);
         }
     }
 
-    /// Begins a generation with those who came. Dynamic members that didn't are out; static ones stay until their
-    /// session ends (KIP-345).
+    /// Starts a generation with the members that have joined. Other dynamic members are removed. Static ones stay until
+    /// their sessions end (KIP-345).
     pub(super) fn complete_join(&mut self, now: Millis, effects: &mut Effects) {
         self.members.retain(|_, member| member.joining.is_some() || member.instance_id.is_some());
         if self.leader.as_ref().is_some_and(|leader| !self.members.contains_key(leader)) {
@@ -60,7 +61,7 @@ impl Group {
         }
     }
 
-    /// Takes the members out that didn't ask for their assignments in time.
+    /// Removes the members that have not asked for their assignments in time.
     pub(super) fn expire_syncs(&mut self, now: Millis, effects: &mut Effects) {
         for id in std::mem::take(&mut self.unsynced.members) {
             self.remove(&id, effects);
@@ -68,7 +69,7 @@ impl Group {
         self.rebalance(now, effects);
     }
 
-    /// Takes a member out for good.
+    /// Removes a member, and rebalances the others.
     pub(super) fn remove_and_rebalance(&mut self, id: &str, now: Millis, effects: &mut Effects) {
         self.remove(id, effects);
         self.rebalance(now, effects);

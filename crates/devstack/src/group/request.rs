@@ -1,4 +1,4 @@
-//! What members ask of the coordinator.
+//! The requests to the coordinator.
 
 use std::collections::HashMap;
 
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::hex;
 use crate::clock::Millis;
 
-/// Who sent a request.
+/// The client that sent a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Client {
     /// The client id of the request's header.
     pub(crate) id: String,
-    /// As Kafka shows it: `/127.0.0.1`.
+    /// The address in Kafka's form: `/127.0.0.1`.
     pub(crate) host: String,
 }
 
-/// A way to assign partitions that a member offers, with what its leader has to know of the member.
+/// An assignment protocol that a member supports, with the member's metadata for the leader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Protocol {
     pub(crate) name: String,
@@ -25,13 +25,13 @@ pub(crate) struct Protocol {
     pub(crate) metadata: Bytes,
 }
 
-/// A request to join a group.
+/// JoinGroup: a request to join a group.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Join {
     pub(crate) group: String,
-    /// Empty if it has none yet.
+    /// Empty if the member has none yet.
     pub(crate) member_id: String,
-    /// The id that it is given if it needs one.
+    /// The id for a member without one.
     pub(crate) fresh_member_id: String,
     pub(crate) instance_id: Option<String>,
     pub(crate) client: Client,
@@ -39,43 +39,43 @@ pub(crate) struct Join {
     pub(crate) rebalance_timeout: Millis,
     pub(crate) protocol_type: String,
     pub(crate) protocols: Vec<Protocol>,
-    /// The client understands that it has to come back with the member id that it is given (KIP-394).
+    /// The client sends the request again with the member id that it is given (KIP-394).
     pub(crate) returns_with_member_id: bool,
-    /// The client understands that it leads and has nothing to assign (KIP-814).
+    /// The client understands an answer that makes it the leader without assignments to make (KIP-814).
     pub(crate) skips_assignment: bool,
 }
 
-/// A request for the member's assignment; the leader's brings everybody's.
+/// SyncGroup: a request for the member's assignment. The leader's request contains all assignments.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sync {
     pub(crate) group: String,
     pub(crate) member_id: String,
     pub(crate) instance_id: Option<String>,
     pub(crate) generation: i32,
-    /// Checked if it is there.
+    /// Checked if present.
     pub(crate) protocol_type: Option<String>,
-    /// Checked if it is there.
+    /// Checked if present.
     pub(crate) protocol: Option<String>,
     /// By member id.
     pub(crate) assignments: HashMap<String, Bytes>,
 }
 
-/// A member that leaves, or that an administrator takes out by its instance id alone (KIP-345).
+/// A member in LeaveGroup. An administrator removes a static member by its instance id alone (KIP-345).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Leaving {
     pub(crate) member_id: String,
     pub(crate) instance_id: Option<String>,
 }
 
-/// A request to commit offsets, at once or with a transaction.
+/// OffsetCommit or TxnOffsetCommit: a request to commit offsets, at once or in a transaction.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Commit {
     pub(crate) group: String,
-    /// Empty for a consumer that is in no group, and then the generation is -1.
+    /// Empty for a consumer outside of the group protocol. Then the generation is -1.
     pub(crate) member_id: String,
     pub(crate) instance_id: Option<String>,
     pub(crate) generation: i32,
-    /// Whose transaction the offsets are part of.
+    /// The producer of the transaction, if there is one.
     pub(crate) producer_id: Option<i64>,
     pub(crate) offsets: Vec<NewOffset>,
 }

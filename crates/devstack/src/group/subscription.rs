@@ -2,14 +2,14 @@
 
 use bytes::{Buf, Bytes};
 
-/// The topics that a consumer subscribed to. None if `metadata` is of another form.
+/// The topics that a consumer is subscribed to. `None` if `metadata` has another form.
 ///
-/// Version 0 is the beginning of every later version, and the topics are at its beginning.
+/// Every later version starts like version 0, which starts with the topics.
 pub(super) fn topics(metadata: &Bytes) -> Option<Vec<String>> {
     let mut rest = metadata.clone();
     rest.try_get_i16().ok()?;
     let count = rest.try_get_i32().ok()?;
-    // A count that can't be true fails at the first topic that isn't there, before any memory is taken for it.
+    // No memory is reserved for the count, so a wrong one only fails at the first missing topic.
     (0..count).map(|_| text(&mut rest)).collect()
 }
 

@@ -47,7 +47,8 @@ impl Group {
         }
     }
 
-    /// Stores the leader's assignments and answers who waits for them. A member that the leader forgot has nothing.
+    /// Stores the leader's assignments and answers the waiting members. A member that the leader has left out gets an
+    /// empty assignment.
     fn assign(
         &mut self,
         mut assignments: HashMap<String, Bytes>,

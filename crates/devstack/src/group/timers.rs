@@ -1,11 +1,11 @@
-//! What time alone does to a group.
+//! The deadlines of a group: sessions, joins, syncs.
 
 use super::answer::Effects;
 use super::classic::{Group, GroupState};
 use crate::clock::Millis;
 
 impl Group {
-    /// When [`tick`](Self::tick) has something to do next.
+    /// The time of the next deadline.
     pub(super) fn next_deadline(&self) -> Option<Millis> {
         let sessions = self.members.values().filter_map(|member| member.session_ends);
         let rebalance = match self.state {
@@ -16,7 +16,7 @@ impl Group {
         sessions.chain(self.promised.values().copied()).chain(rebalance).chain(sync).min()
     }
 
-    /// Does what is due.
+    /// Handles the deadlines that have passed.
     pub(super) fn tick(&mut self, now: Millis, effects: &mut Effects) {
         let promised = self.promised.len();
         self.promised.retain(|_, until| *until > now);
@@ -31,12 +31,12 @@ impl Group {
         let ended: Vec<String> = ended.map(|member| member.id.clone()).collect();
         for id in ended {
             let Some(member) = self.members.get_mut(&id) else { continue };
-            // What became of the members before it may have begun its session anew.
+            // Removing members before it may have renewed its session.
             if member.session_ends.is_none_or(|end| end > now) {
                 continue;
             }
             if member.is_excused_from_heartbeats() {
-                // The answer to what it waits for begins its session anew.
+                // The answer to its waiting request renews its session.
                 member.session_ends = None;
             } else {
                 self.remove_and_rebalance(&id, now, effects);

@@ -1,4 +1,4 @@
-//! One partition: its offsets, its producers, its aborted transactions. The batches themselves are in the storage.
+//! The log of a partition: its offsets, producers and aborted transactions. The batches are in the storage.
 
 use std::sync::{Arc, Weak};
 
@@ -15,10 +15,10 @@ pub(crate) mod producers;
 
 use producers::{AppendVerdict, Producer, Producers};
 
-/// The last offset that can be stored, and some room for markers.
+/// The last offset that clients can write. The storage has room for some markers after it.
 const LAST_OFFSET: i64 = (1 << 40) - (1 << 20);
 
-/// A transaction that was aborted, as a read_committed consumer must know it to skip its records.
+/// An aborted transaction, whose records a read_committed consumer must skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AbortedTransaction {
     pub(crate) producer_id: i64,
@@ -28,7 +28,7 @@ pub(crate) struct AbortedTransaction {
     pub(crate) last_offset: i64,
 }
 
-/// What is stored of a log beside its batches.
+/// A log without its batches, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredLog {
     start: i64,
@@ -45,16 +45,16 @@ pub(crate) struct Log {
     waiting: Vec<Weak<Notify>>,
 }
 
-/// Where a produced batch is.
+/// The place of a produced batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PlacedBatch {
     pub(crate) base_offset: i64,
-    /// The broker's time, if the topic's timestamps are the time of appending.
+    /// The time of appending, in a topic with `message.timestamp.type=LogAppendTime`.
     pub(crate) log_append_time: Option<Millis>,
 }
 
 impl Log {
-    /// A log without records.
+    /// Creates an empty log.
     pub(crate) fn create(id: LogId, changes: &mut Vec<Change>) -> Self {
         let log = Self::new(id, 0, 0);
         log.store_start(changes);
@@ -66,23 +66,23 @@ impl Log {
         Self { id, start, end, producers, aborted, waiting }
     }
 
-    /// A log as it was stored: its entry, and the end of its last batch, if it has one.
+    /// Loads a log from its entry and the offset after its last batch, if it has one.
     pub(crate) fn restore(id: LogId, json: &str, end: Option<i64>) -> serde_json::Result<Self> {
         let StoredLog { start } = serde_json::from_str(json)?;
         Ok(Self::new(id, start, end.unwrap_or(start).max(start)))
     }
 
-    /// Puts back a producer that was stored.
+    /// Adds a stored producer.
     pub(crate) fn restore_producer(&mut self, producer_id: i64, producer: Producer) {
         self.producers.restore(producer_id, producer);
     }
 
-    /// Puts back an aborted transaction that was stored.
+    /// Adds a stored aborted transaction.
     pub(crate) fn restore_aborted(&mut self, transaction: AbortedTransaction) {
         self.aborted.push(transaction);
     }
 
-    /// What names it in the storage.
+    /// Its id in the storage.
     pub(crate) fn id(&self) -> LogId {
         self.id
     }
@@ -92,17 +92,18 @@ impl Log {
         self.start
     }
 
-    /// Offset of the next record. There is one replica, so this is the high watermark, too.
+    /// Offset of the next record. With one replica this is also the high watermark.
     pub(crate) fn end(&self) -> i64 {
         self.end
     }
 
-    /// Where a read_committed reader must stop: at the first record of an open transaction.
+    /// The last stable offset: the first record of an open transaction, or the end. A read_committed reader stops
+    /// there.
     pub(crate) fn last_stable(&self) -> i64 {
         self.producers.first_open().unwrap_or(self.end)
     }
 
-    /// Who writes to it.
+    /// The producers that write to it.
     pub(crate) fn producers(&self) -> &Producers {
         &self.producers
     }
@@ -118,11 +119,11 @@ impl Log {
             .filter(move |aborted| aborted.last_offset >= from && aborted.first_offset < to)
     }
 
-    /// Appends a batch that was validated, unless it is here already.
+    /// Appends a validated batch, unless it is a duplicate.
     ///
     /// # Errors
     ///
-    /// Those of [`Producers::check`]; `KAFKA_STORAGE_ERROR` if the storage has no such high offsets.
+    /// Those of [`Producers::check`], and `KAFKA_STORAGE_ERROR` if the log has reached the last offset.
     pub(crate) fn append(
         &mut self,
         header: &BatchHeader,
@@ -153,7 +154,7 @@ impl Log {
         Ok(PlacedBatch { base_offset, log_append_time })
     }
 
-    /// Ends a producer's transaction in this log with a marker, which takes an offset of its own.
+    /// Ends a producer's transaction in this log with a marker, which has its own offset.
     pub(crate) fn end_transaction(
         &mut self,
         end: Marker,
@@ -179,7 +180,7 @@ impl Log {
         self.wake();
     }
 
-    /// Deletes all records below `offset`, and with them what is known of transactions that ended there.
+    /// Deletes all records below `offset`, and the aborted transactions that ended there.
     pub(crate) fn delete_below(&mut self, offset: i64, changes: &mut Vec<Change>) {
         if offset <= self.start {
             return;
@@ -197,14 +198,14 @@ impl Log {
         });
     }
 
-    /// Forgets producers that have not written since `oldest`.
+    /// Removes producers that have not written since `oldest`.
     pub(crate) fn expire_producers(&mut self, oldest: Millis, changes: &mut Vec<Change>) {
         for producer_id in self.producers.expire(oldest) {
             changes.push(Change::delete(Table::Producers, key(self.id, producer_id)));
         }
     }
 
-    /// Deletes all that is stored of it.
+    /// Deletes the log from the storage.
     pub(crate) fn delete(self, changes: &mut Vec<Change>) {
         changes.push(Change::Drop { log: self.id });
         changes.push(Change::delete(Table::Logs, self.id.to_string()));
@@ -219,7 +220,7 @@ impl Log {
         }
     }
 
-    /// Lets `reader` know when something is appended next, or the last stable offset moves.
+    /// Notifies `reader` at the next append, or when the last stable offset moves.
     pub(crate) fn wait(&mut self, reader: &Arc<Notify>) {
         let new = Arc::downgrade(reader);
         self.waiting.retain(|waiting| waiting.strong_count() > 0 && !waiting.ptr_eq(&new));
@@ -238,7 +239,7 @@ impl Log {
     }
 }
 
-/// `<log>/<number>`, as [`Table::Producers`] and [`Table::Aborted`] have it.
+/// `<log>/<number>`: a key of [`Table::Producers`] or [`Table::Aborted`].
 fn key(log: LogId, number: i64) -> String {
     format!("{log}/{number}")
 }

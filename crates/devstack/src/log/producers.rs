@@ -1,4 +1,4 @@
-//! What a log remembers of its idempotent and transactional producers (KIP-98; Kafka's `ProducerStateManager` and
+//! The idempotent and transactional producers of a log (KIP-98; Kafka's `ProducerStateManager` and
 //! `ProducerAppendInfo`).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::batch::BatchHeader;
 use crate::clock::Millis;
 
-/// How many batches of a producer are remembered to recognise a duplicate: as many as a client may have in flight.
+/// So many batches of a producer are kept to recognize duplicates. A client may have as many in flight.
 const REMEMBERED: usize = 5;
 
-/// One batch that was appended.
+/// An appended batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Appended {
     first_sequence: i32,
@@ -21,7 +21,7 @@ struct Appended {
     timestamp: Millis,
 }
 
-/// One producer of one log.
+/// A producer of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Producer {
     epoch: i16,
@@ -31,21 +31,22 @@ pub(crate) struct Producer {
     last_append: Millis,
 }
 
-/// What is to be done with a batch that may be appended.
+/// What to do with an acceptable batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AppendVerdict {
-    /// It is new.
+    /// Append it: it is new.
     Append,
-    /// It is here already, at this offset and with this append time: the answer got lost, or the client was impatient.
+    /// It was appended before, at this offset and with this timestamp: the client sent it again without having received
+    /// the answer.
     Duplicate { base_offset: i64, timestamp: Millis },
 }
 
-/// A producer, for who asks.
+/// A producer, as DescribeProducers returns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Active {
     pub(crate) producer_id: i64,
     pub(crate) epoch: i16,
-    /// None, if it has written nothing in its epoch.
+    /// `None` if it has written nothing in its epoch.
     pub(crate) last_sequence: Option<i32>,
     pub(crate) last_append: Millis,
     /// Offset of the first record of its open transaction.
@@ -56,18 +57,18 @@ pub(crate) struct Active {
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     by_id: HashMap<i64, Producer>,
-    /// Where the open transactions begin.
+    /// The first offsets of the open transactions.
     open: BTreeSet<i64>,
 }
 
 impl Producers {
-    /// Puts back a producer that was stored.
+    /// Adds a stored producer.
     pub(crate) fn restore(&mut self, producer_id: i64, producer: Producer) {
         self.open.extend(producer.open_since);
         self.by_id.insert(producer_id, producer);
     }
 
-    /// Whether a batch from a client follows what its producer has written before.
+    /// Checks whether a batch follows the previous batches of its producer.
     ///
     /// # Errors
     ///
@@ -77,7 +78,7 @@ impl Producers {
         if batch.producer_id < 0 {
             return Ok(AppendVerdict::Append);
         }
-        // Of a producer that is not known, because it is new or its records are deleted, any sequence is taken.
+        // An unknown producer, which is new or whose records are deleted, may start at any sequence number.
         let Some(producer) = self.by_id.get(&batch.producer_id) else {
             return Ok(AppendVerdict::Append);
         };
@@ -103,7 +104,7 @@ impl Producers {
             let (base_offset, timestamp) = (known.base_offset, known.timestamp);
             return Ok(AppendVerdict::Duplicate { base_offset, timestamp });
         }
-        // A producer whose last append was a marker of a new epoch begins anew.
+        // After a marker with a new epoch there are no batches, and the sequence starts at 0.
         let expected = producer.batches.back().map_or(0, |last| next_sequence(last.last_sequence));
         if first == expected {
             Ok(AppendVerdict::Append)
@@ -112,7 +113,7 @@ impl Producers {
         }
     }
 
-    /// Remembers a batch that was appended. Returns its producer's state, to be stored.
+    /// Records an appended batch. Returns its producer, to be stored.
     pub(crate) fn appended(
         &mut self,
         batch: &BatchHeader,
@@ -143,8 +144,8 @@ impl Producers {
         Some((batch.producer_id, producer))
     }
 
-    /// Ends a producer's transaction in this log, if one is open: returns the offset it was open since, and the
-    /// producer's state, to be stored. From now on, lower epochs are fenced.
+    /// Ends the open transaction of a producer in this log, if there is one. Returns its first offset, and the
+    /// producer, to be stored. From now on, lower epochs are fenced.
     pub(crate) fn end_transaction(
         &mut self,
         producer_id: i64,
@@ -159,7 +160,7 @@ impl Producers {
         (producer.open_since.take(), producer)
     }
 
-    /// Where the earliest open transaction begins: the last stable offset, if there is one.
+    /// The first offset of the earliest open transaction: the last stable offset, if one is open.
     pub(crate) fn first_open(&self) -> Option<i64> {
         self.open.first().copied()
     }
@@ -168,7 +169,7 @@ impl Producers {
         self.by_id.get(&producer_id).is_some_and(|producer| producer.open_since.is_some())
     }
 
-    /// Forgets those that have neither an open transaction nor written anything since `oldest`; returns their ids.
+    /// Removes the producers without an open transaction that have not written since `oldest`. Returns their ids.
     pub(crate) fn expire(&mut self, oldest: Millis) -> Vec<i64> {
         let expired =
             |producer: &Producer| producer.open_since.is_none() && producer.last_append < oldest;
@@ -184,7 +185,7 @@ impl Producers {
         ids
     }
 
-    /// What all of them are up to.
+    /// The state of all producers.
     pub(crate) fn active(&self) -> impl Iterator<Item = Active> {
         self.by_id.iter().map(|(&producer_id, producer)| Active {
             producer_id,
@@ -195,7 +196,7 @@ impl Producers {
         })
     }
 
-    /// The ids of all of them.
+    /// The ids of all producers.
     pub(crate) fn ids(&self) -> impl Iterator<Item = i64> {
         self.by_id.keys().copied()
     }
@@ -215,7 +216,7 @@ impl Producers {
     }
 }
 
-/// Sequence numbers count from 0 to `i32::MAX` and begin again.
+/// The next sequence number. After `i32::MAX` follows 0.
 fn next_sequence(sequence: i32) -> i32 {
     if sequence == i32::MAX { 0 } else { sequence + 1 }
 }

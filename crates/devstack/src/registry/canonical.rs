@@ -1,37 +1,37 @@
-//! The text by which the registry tells schemas apart.
+//! The canonical text of a schema. Two schemas are the same if their canonical texts are.
 //!
-//! Confluent's registry parses a schema with Avro's Java library and keeps what that writes again (`Schema.toString`):
-//! white space, the order of the known attributes and the ways to write a name don't matter; documentation, defaults
-//! and unknown attributes do, unlike in Avro's Parsing Canonical Form.
+//! Confluent's registry parses a schema with Avro's Java library and stores the output of `Schema.toString`. White
+//! space, the order of known attributes and the form of names don't matter. Unlike in Avro's Parsing Canonical Form,
+//! documentation, defaults and unknown attributes do.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-/// Which of the equal texts is written.
+/// The form of the canonical text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As Java's `Schema.toString` does.
+    /// As Java's `Schema.toString` writes it.
     Plain,
     /// As `?normalize=true` asks for: unknown attributes sorted, names with their namespaces.
     Normalized,
 }
 
-/// The parts of a schema that have a meaning of their own. All others are attributes that are kept as they are.
+/// The parts of a schema that Avro defines. All others are attributes, which are copied.
 const SCHEMA_RESERVED: [&str; 10] =
     ["doc", "fields", "items", "name", "namespace", "size", "symbols", "values", "type", "aliases"];
 const FIELD_RESERVED: [&str; 6] = ["default", "doc", "name", "order", "type", "aliases"];
 const PRIMITIVES: [&str; 8] =
     ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 
-/// Writes schemas, one after the other, the later ones of which may use the names of the earlier ones.
+/// Writes schemas in canonical form. Later schemas may use the names that earlier ones define.
 #[derive(Debug)]
 pub(crate) struct CanonicalWriter {
     form: Form,
     defined: HashSet<String>,
 }
 
-/// The text of the last of `texts`, the names of which the ones before it may define.
+/// The canonical text of the last of `texts`, which may use the names that the others define.
 pub(crate) fn last<'a>(
     form: Form,
     texts: impl IntoIterator<Item = &'a str>,
@@ -50,12 +50,12 @@ impl CanonicalWriter {
         Self { form, defined: HashSet::new() }
     }
 
-    /// The text of `schema`, or what is wrong with it. Finds what apache-avro overlooks, not all that is wrong.
+    /// The canonical text of `schema`. The errors are only those that apache-avro doesn't find.
     pub(crate) fn write(&mut self, schema: &Value) -> Result<String, String> {
         self.schema(schema, "").map(|schema| schema.to_string())
     }
 
-    /// `space` is the namespace that names without one are in: the empty text for none.
+    /// `space` is the namespace of names without one. Empty for none.
     fn schema(&mut self, schema: &Value, space: &str) -> Result<Value, String> {
         match schema {
             Value::String(name) => self.reference(name, space).map(Value::from),
@@ -156,7 +156,7 @@ impl CanonicalWriter {
         written.insert("name".to_owned(), name.clone());
         written.insert("type".to_owned(), self.schema(kind, space)?);
         copy(parts, "doc", &mut written);
-        // Unlike elsewhere, a null is a value here.
+        // Here null is a value.
         if let Some(default) = parts.get("default") {
             written.insert("default".to_owned(), default.clone());
         }
@@ -168,7 +168,7 @@ impl CanonicalWriter {
         Ok(written.into())
     }
 
-    /// The name of a primitive type, or of one that is defined before: apache-avro would take aliases, too.
+    /// The name of a primitive type, or of an earlier definition. apache-avro would also accept aliases.
     fn reference(&self, name: &str, space: &str) -> Result<String, String> {
         if PRIMITIVES.contains(&name) {
             return Ok(name.to_owned());
@@ -180,7 +180,7 @@ impl CanonicalWriter {
         Ok(self.relative(full, space))
     }
 
-    /// A full name as it is written within the namespace `space`.
+    /// The written form of a full name inside the namespace `space`.
     fn relative(&self, full: String, space: &str) -> String {
         match full.rsplit_once('.') {
             Some((own, short)) if own == space && self.form == Form::Plain => short.to_owned(),

@@ -1,6 +1,6 @@
 //! The registry's state, without I/O: subjects, their versions, and schemas by id.
 //!
-//! Each change is noted down, for whoever makes it durable: see [`Catalog::take_changes`]. The rules are those of
+//! Its changes are collected for the journal: see [`Catalog::take_changes`]. The rules are those of
 //! Confluent's `KafkaSchemaRegistry`.
 
 use std::collections::BTreeMap;
@@ -17,10 +17,10 @@ use super::submission::{AVRO, Reference, Submission};
 use super::version_id::VersionId;
 use crate::storage::{Change, StorageError};
 
-/// References may refer to schemas with references, and so on, so far.
+/// The largest depth of references to schemas that have references themselves.
 const MAX_REFERENCE_DEPTH: usize = 100;
 
-/// What happens to versions that are softly deleted.
+/// Whether soft-deleted versions are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deleted {
     Hidden,
@@ -38,7 +38,7 @@ impl Deleted {
     }
 }
 
-/// A version of a subject with its schema, as it is answered.
+/// A version of a subject with its schema, as the API returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SubjectSchema {
@@ -53,7 +53,7 @@ pub(crate) struct SubjectSchema {
     deleted: bool,
 }
 
-/// A version of a subject without its schema, as it is answered.
+/// A version of a subject without its schema, as the API returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct SubjectVersion {
     pub(crate) subject: String,
@@ -68,17 +68,17 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    /// The state that the entries of the table [`Registry`](crate::storage::Table::Registry) describe.
+    /// Loads the entries of the table [`Registry`](crate::storage::Table::Registry).
     pub(crate) fn load(entries: Vec<(String, String)>) -> Result<Self, StorageError> {
         Ok(Self { state: CatalogState::load(entries)?, changes: Vec::new() })
     }
 
-    /// The changes since it was asked the last time.
+    /// Takes the changes since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Names of the subjects that begin with `prefix` and have versions to show, sorted.
+    /// The sorted names of the subjects that begin with `prefix` and have versions to show.
     pub(crate) fn subjects(&self, prefix: &str, deleted: Deleted) -> Vec<String> {
         let subjects = self.state.subjects().iter().filter(|(subject, versions)| {
             subject.starts_with(prefix) && versions.values().any(|version| deleted.shows(*version))
@@ -86,7 +86,7 @@ impl Catalog {
         subjects.map(|(subject, _)| subject.clone()).collect()
     }
 
-    /// Numbers of the versions of a subject.
+    /// The version numbers of a subject.
     pub(crate) fn versions(
         &self,
         subject: &str,
@@ -100,7 +100,7 @@ impl Catalog {
         Ok(shown.map(|(number, _)| *number).collect())
     }
 
-    /// A version of a subject. The latest one is never a deleted one.
+    /// A version of a subject. `Latest` is never a deleted version.
     pub(crate) fn version(
         &self,
         subject: &str,
@@ -118,7 +118,7 @@ impl Catalog {
         }
     }
 
-    /// The schema with this id. It is there as long as any version has it, deleted ones included.
+    /// The schema with this id. It exists as long as any version has it, even a soft-deleted one.
     pub(crate) fn schema(&self, id: i32) -> Result<&StoredSchema, RegistryError> {
         self.state.schema(id).ok_or(RegistryError::IdNotFound(id))
     }
@@ -141,7 +141,7 @@ impl Catalog {
         Ok(shown.map(answer).collect())
     }
 
-    /// Ids of the schemas that refer to a version and are in use themselves.
+    /// The ids of the schemas that refer to a version and have versions to show.
     pub(crate) fn referenced_by(&self, subject: &str, number: u32, deleted: Deleted) -> Vec<i32> {
         let refers = |reference: &Reference| {
             reference.subject == subject && u32::try_from(reference.version) == Ok(number)
@@ -153,8 +153,8 @@ impl Catalog {
         schemas.map(|(id, _)| id).filter(in_use).collect()
     }
 
-    /// Registers a schema as the next version of a subject, or finds it there, and gives its id. The same schema has
-    /// the same id under all subjects.
+    /// Registers a schema as the next version of a subject, unless the subject has it already, and returns its id. A
+    /// schema has the same id in all subjects.
     pub(crate) fn register(
         &mut self,
         subject: &str,
@@ -167,7 +167,7 @@ impl Catalog {
             return Err(RegistryError::NotImporting(subject.to_owned()));
         }
         if submission.text().is_none() {
-            // Nothing new, so what is there stays.
+            // Without a schema, the latest version is returned.
             let latest = self.find(subject, VersionId::Latest);
             return latest.map(|(_, version)| version.id).ok_or_else(empty);
         }
@@ -204,7 +204,7 @@ impl Catalog {
         Ok(id)
     }
 
-    /// The version of a subject that has this schema.
+    /// The version of a subject with this schema.
     pub(crate) fn look_up(
         &self,
         subject: &str,
@@ -223,8 +223,8 @@ impl Catalog {
         Err(RegistryError::SchemaNotFound)
     }
 
-    /// What would hinder a schema from being registered: checked against one version of the subject, or without one
-    /// against all.
+    /// Why a schema is incompatible with one version of the subject or, without one, with all that the level names.
+    /// Empty if it is compatible.
     pub(crate) fn compatibility(
         &self,
         subject: &str,
@@ -236,7 +236,7 @@ impl Catalog {
             None => self.live(subject).collect(),
             Some(version) => match self.find(subject, version) {
                 Some((number, found)) if !found.deleted => vec![(number, found)],
-                // Nothing is there that it could be incompatible with.
+                // There is no version that it could be incompatible with.
                 _ if version == VersionId::Latest => Vec::new(),
                 _ => return Err(RegistryError::VersionNotFound(version)),
             },
@@ -249,13 +249,13 @@ impl Catalog {
         self.check(subject, &parsed, earlier.into_iter())
     }
 
-    /// All versions of a subject: none if there is no such subject.
+    /// All versions of a subject. Empty if there is no such subject.
     pub(super) fn versions_of(&self, subject: &str) -> &BTreeMap<u32, StoredVersion> {
         static NONE: BTreeMap<u32, StoredVersion> = BTreeMap::new();
         self.state.subjects().get(subject).unwrap_or(&NONE)
     }
 
-    /// The versions of a subject that are not deleted, the latest first.
+    /// The versions of a subject that are not deleted, latest first.
     pub(super) fn live(&self, subject: &str) -> impl Iterator<Item = (u32, StoredVersion)> {
         let versions = self.versions_of(subject).iter().rev();
         versions
@@ -273,8 +273,8 @@ impl Catalog {
         }
     }
 
-    /// The latest version with this schema, or else with one that differs only in what normalizing levels: a client
-    /// that normalizes and one that doesn't must not take turns in registering versions.
+    /// The latest version with this schema or, if there is none, with one that is equal after normalization. Otherwise
+    /// a client that normalizes and one that doesn't would register new versions in turns.
     fn find_equal(
         &self,
         subject: &str,
@@ -336,7 +336,7 @@ impl Catalog {
         compatibility::check(self.level_in_effect(Some(subject)), new, earlier)
     }
 
-    /// Reads what a client sent: as a schema, and as it would be stored.
+    /// Parses a submission: the schema, and its stored form.
     fn parse(
         &self,
         submission: &Submission,
@@ -367,7 +367,7 @@ impl Catalog {
         Ok((parsed, stored))
     }
 
-    /// Texts of the schemas that are referred to, directly or by one of them, each behind those that it needs.
+    /// The texts of all schemas that are referred to, directly or indirectly. Each comes after those that it needs.
     fn resolve(
         &self,
         references: &[Reference],
@@ -378,7 +378,7 @@ impl Catalog {
         Ok(texts.into_iter().map(|(_, text)| text).collect())
     }
 
-    /// Like Confluent's `AbstractSchemaProvider`: the first schema of a name is taken.
+    /// As in Confluent's `AbstractSchemaProvider`, the first schema of a name counts.
     fn resolve_into<'a>(
         &'a self,
         references: &[Reference],

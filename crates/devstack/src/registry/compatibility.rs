@@ -1,10 +1,10 @@
-//! The check that a new schema keeps the compatibility level of its subject.
+//! Checks a new schema against earlier versions of its subject.
 
 use super::level::Level;
 use super::resolution::{Difference, DifferenceKind, differences};
 use super::schema::AvroSchema;
 
-/// An error shows no more of the old schema than this (`MAX_SCHEMA_SIZE_FOR_LOGGING` of Confluent's
+/// An error contains at most this much of the old schema (`MAX_SCHEMA_SIZE_FOR_LOGGING` of Confluent's
 /// `SchemaValidatorBuilder`).
 const MAX_SHOWN_BYTES: usize = 10 * 1024;
 
@@ -14,9 +14,8 @@ pub(crate) struct Earlier {
     pub(crate) schema: AvroSchema,
 }
 
-/// Checks `new` against the `earlier` versions, which come latest first, as many as `level` asks for. What hinders it
-/// is told in the words of Confluent's registry, of the first version that it isn't compatible with; an error is that of
-/// an earlier version that could not be had.
+/// Checks `new` against the `earlier` versions, latest first, as far as `level` asks for. Returns the messages of
+/// Confluent's registry about the first incompatible version, or nothing. The error is that of an item of `earlier`.
 pub(crate) fn check<E>(
     level: Level,
     new: &AvroSchema,
@@ -46,7 +45,7 @@ pub(crate) fn check<E>(
     Ok(Vec::new())
 }
 
-/// As `toString` of Confluent's class `Difference`.
+/// The text of a difference, like `toString` of Confluent's class `Difference`.
 fn told(difference: &Difference, reader: &str, writer: &str) -> String {
     let Difference { kind, path, about } = difference;
     let (kind, description) = match kind {

@@ -1,6 +1,6 @@
-//! Deleting: softly at first, so that the version keeps its number and can be read by who insists, and then for good.
+//! Deletion: first soft, then permanent. A soft-deleted version keeps its number and can still be read on request.
 //!
-//! Nothing goes that a schema refers to which is still there.
+//! A version that another schema refers to can't be deleted.
 
 use super::catalog::{Catalog, Deleted};
 use super::entries::StoredVersion;
@@ -8,7 +8,7 @@ use super::error::RegistryError;
 use super::version_id::VersionId;
 
 impl Catalog {
-    /// Deletes all versions of a subject: softly, or those that are so already for good.
+    /// Deletes all versions of a subject: softly, or permanently if they are soft-deleted.
     pub(crate) fn delete_subject(
         &mut self,
         subject: &str,
@@ -20,7 +20,7 @@ impl Catalog {
             .versions(subject, deleted)
             .map_err(|_| RegistryError::SubjectSoftDeleted(subject.to_owned()))?;
         for number in &numbers {
-            // Versions of the subject itself go with it.
+            // References from versions of the same subject don't count.
             let referenced = self.referenced_by(subject, *number, deleted).into_iter().any(|id| {
                 let versions = self.versions_with(id, deleted).unwrap_or_default();
                 versions.iter().any(|version| version.subject != subject)
@@ -38,7 +38,7 @@ impl Catalog {
         Ok(numbers)
     }
 
-    /// Deletes a version: softly, or one that is so already for good.
+    /// Deletes a version: softly, or permanently if it is soft-deleted.
     pub(crate) fn delete_version(
         &mut self,
         subject: &str,

@@ -1,8 +1,8 @@
-//! How the catalog is kept: which entry says what, and what the entries together say.
+//! The stored entries of the catalog, and the state that they describe.
 //!
 //! | key | value |
 //! |---|---|
-//! | `next_id` | the id that the next new schema gets |
+//! | `next_id` | the id of the next new schema |
 //! | `schema/<id>` | [`StoredSchema`] |
 //! | `version/<number>/<subject>` | [`StoredVersion`] |
 //! | `level`, `level/<subject>` | a compatibility level |
@@ -30,13 +30,13 @@ pub(crate) struct StoredSchema {
 /// A version of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredVersion {
-    /// Of its schema.
+    /// The id of its schema.
     pub(crate) id: i32,
-    /// Softly: it keeps its number and can still be had by who asks for deleted ones, too.
+    /// Soft-deleted: it keeps its number and can still be read on request.
     pub(crate) deleted: bool,
 }
 
-/// Everything that the entries say. Each change of it says how the entries change.
+/// The state. Each method that changes it adds the changes to its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogState {
     next_id: i32,
@@ -106,7 +106,7 @@ impl CatalogState {
         &self.subjects
     }
 
-    /// The level of a subject itself, or for `None` the global one, where it was set.
+    /// The level that was set for a subject or, for `None`, globally.
     pub(crate) fn level(&self, subject: Option<&str>) -> Option<Level> {
         match subject {
             None => self.level,
@@ -114,7 +114,7 @@ impl CatalogState {
         }
     }
 
-    /// Gives `schema` an id that nothing had before.
+    /// Adds a schema with a new id.
     pub(crate) fn add_schema(&mut self, schema: StoredSchema, changes: &mut Vec<Change>) -> i32 {
         let id = self.next_id;
         self.next_id += 1;
@@ -137,8 +137,8 @@ impl CatalogState {
         self.subjects.entry(subject.to_owned()).or_default().insert(number, version);
     }
 
-    /// Removes a version for good: with it its schema if no version has that any more, and the subject with its
-    /// settings if this was its last version.
+    /// Removes a version permanently. If no other version has its schema, that is removed, too. With its last version,
+    /// the subject and its level are removed.
     pub(crate) fn remove_version(&mut self, subject: &str, number: u32, changes: &mut Vec<Change>) {
         let Some(versions) = self.subjects.get_mut(subject) else { return };
         let Some(StoredVersion { id, .. }) = versions.remove(&number) else { return };

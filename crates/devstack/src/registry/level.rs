@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which schemas of a subject must be able to read whose data.
+/// A compatibility level: which versions of a subject must be able to read the data of which others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Level {
@@ -33,7 +33,7 @@ impl Level {
         Self::FullTransitive,
     ];
 
-    /// The level of this name, whatever its case.
+    /// The level with this name, ignoring case.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
     }

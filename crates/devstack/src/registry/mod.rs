@@ -1,7 +1,7 @@
 //! The schema registry: Confluent's REST API for schemas in Avro.
 //!
-//! [`Catalog`] holds the state and decides, `http` turns requests into questions to it, and [`Registry`] between them
-//! sees to it that nothing is answered before it is durable.
+//! [`Catalog`] has the state and the rules, `http` decodes requests, and [`Registry`] between them answers only when
+//! all changes are durable.
 
 mod canonical;
 mod catalog;
@@ -28,7 +28,7 @@ pub(crate) use http::server;
 
 use crate::journal::{Journal, JournalPosition};
 
-/// A catalog whose changes are durable before anyone hears of them.
+/// A catalog with a journal.
 pub(crate) struct Registry {
     catalog: Mutex<Catalog>,
     journal: Arc<Journal>,
@@ -39,8 +39,8 @@ impl Registry {
         Self { catalog: Mutex::new(catalog), journal }
     }
 
-    /// Asks the catalog, and gives its answer as soon as everything that the answer may tell of is durable: a client
-    /// that read an id which is then lost in a crash would find another schema under it later.
+    /// Asks the catalog, and returns the answer when all changes that it may reflect are durable. Otherwise a client
+    /// could read an id that a crash loses, and later find another schema under it.
     async fn ask<T>(
         &self,
         question: impl FnOnce(&mut Catalog) -> Result<T, RegistryError>,
@@ -57,7 +57,7 @@ impl Registry {
         &self,
         question: impl FnOnce(&mut Catalog) -> Result<T, RegistryError>,
     ) -> (Result<T, RegistryError>, JournalPosition) {
-        // The catalog checks first and changes then, so a panic on odd input leaves nothing half done.
+        // The catalog checks before it changes anything, so a panic leaves no partial change.
         let mut catalog = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = question(&mut catalog);
         let changes = catalog.take_changes();

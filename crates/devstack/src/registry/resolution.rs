@@ -1,9 +1,9 @@
 //! Whether data of one schema can be read with another: Avro's rules for schema resolution.
 //!
-//! apache-avro's [`SchemaCompatibility`] decides on the primitive types. The way through records, unions and names is
-//! that of Avro's Java library (its class `SchemaCompatibility`), which Confluent's registry asks: apache-avro 0.22
-//! does not look behind `Schema::Ref`, knows no aliases of named types, compares logical types where Avro compares
-//! what they annotate, and stops at the first difference without saying where it is.
+//! apache-avro's [`SchemaCompatibility`] decides on the primitive types. Records, unions and names are handled here
+//! like in Avro's Java library (its class `SchemaCompatibility`), which Confluent's registry uses: apache-avro 0.22
+//! does not resolve `Schema::Ref`, ignores aliases of named types, compares logical types where Avro compares their
+//! base types, and stops at the first difference without its path.
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 
 use super::schema::{AvroSchema, Definitions};
 
-/// How many differences are told. Types that are used again and again could multiply them without bound.
+/// The largest number of reported differences. A type that is used many times could multiply them.
 const MAX_DIFFERENCES: usize = 50;
-/// How many schemas may lie within each other, behind names, too: each takes space on the stack.
+/// The largest depth of nested schemas, including those behind names. Each takes space on the stack.
 const MAX_DEPTH: usize = 200;
 
 /// Something in the writer's schema that the reader's can't read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     pub(crate) kind: DifferenceKind,
-    /// Where in the reader's schema, as in JSON Pointer; in the writer's, if it is a branch of its union.
+    /// The path in the reader's schema as a JSON Pointer, or in the writer's for a branch of its union.
     pub(crate) path: String,
-    /// What exactly, in the words of Java's library.
+    /// The details, with the text of the Java library.
     pub(crate) about: String,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum DifferenceKind {
     MissingUnionBranch,
 }
 
-/// What hinders `reader` from reading all data of `writer`; nothing if it can.
+/// The differences that keep `reader` from reading all data of `writer`. Empty if it can.
 pub(crate) fn differences(reader: &AvroSchema, writer: &AvroSchema) -> Vec<Difference> {
     let mut comparison = Comparison {
         reader: reader.definitions(),
@@ -56,13 +56,13 @@ pub(crate) fn differences(reader: &AvroSchema, writer: &AvroSchema) -> Vec<Diffe
 struct Comparison<'a> {
     reader: Definitions<'a>,
     writer: Definitions<'a>,
-    /// What is known of pairs of records, by address: nothing yet of those being compared, which are recursive types.
+    /// The results for pairs of records, by address. Those that are being compared, which are recursive, have none yet.
     known: HashMap<(*const RecordSchema, *const RecordSchema), Vec<Difference>>,
     path: Vec<String>,
     depth: usize,
 }
 
-/// A schema as Avro resolves it: names looked up, logical types taken off.
+/// A schema with names resolved and logical types replaced by their base types.
 enum Plain<'a> {
     Primitive(Schema),
     Array(&'a Schema),
@@ -73,7 +73,7 @@ enum Plain<'a> {
     Fixed(&'a FixedSchema),
 }
 
-/// Looks a name up.
+/// Resolves a name.
 fn defined<'a>(schema: &'a Schema, definitions: &Definitions<'a>) -> &'a Schema {
     match schema {
         Schema::Ref { name } => {

@@ -1,4 +1,4 @@
-//! An Avro schema as the registry takes it in: checked, written canonically, its references resolved.
+//! A parsed Avro schema with its canonical text and its references.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::canonical::{CanonicalWriter, Form};
 
-/// A schema with everything that it refers to.
+/// A schema and all schemas that it refers to.
 #[derive(Debug)]
 pub(crate) struct AvroSchema {
     text: String,
-    /// A record with one field for each referenced schema and a last one for the schema itself. So apache-avro parses
-    /// them in this order, with the names of the earlier ones known to the later ones, as Java's parser does.
+    /// A record with one field for each referenced schema and a last field for the schema itself. This way apache-avro
+    /// parses them in order, and later ones can use the names of earlier ones, like in Java's parser.
     holder: RecordSchema,
 }
 
@@ -21,8 +21,8 @@ pub(crate) struct AvroSchema {
 pub(crate) type Definitions<'a> = HashMap<&'a Name, &'a Schema>;
 
 impl AvroSchema {
-    /// Parses `text`, which may use the names that `references` define, each of which may use those before it. The
-    /// error says in words what is wrong.
+    /// Parses `text`, which may use the names that `references` define. Each of those may use the names of earlier
+    /// ones. The error is a text for people.
     pub(crate) fn parse(text: &str, references: &[&str], form: Form) -> Result<Self, String> {
         let mut writer = CanonicalWriter::new(form);
         let mut fields = Vec::with_capacity(references.len() + 1);
@@ -49,7 +49,7 @@ impl AvroSchema {
         &self.holder.fields.last().expect("the last field is the schema itself").schema
     }
 
-    /// What the `Schema::Ref`s in the schema stand for.
+    /// The definitions behind the `Schema::Ref`s in the schema.
     pub(crate) fn definitions(&self) -> Definitions<'_> {
         let mut definitions = Definitions::new();
         for field in &self.holder.fields {

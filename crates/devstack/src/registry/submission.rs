@@ -1,11 +1,11 @@
-//! What a client sends to register a schema, to look it up or to have its compatibility checked.
+//! The body of requests that register a schema, look it up or check its compatibility.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::RegistryError;
 
-/// The only type of schema that is kept here.
+/// The only supported schema type.
 pub(crate) const AVRO: &str = "AVRO";
 
 /// A schema, as a client sends it.
@@ -24,10 +24,10 @@ pub(crate) struct Submission {
 /// A version of a subject that defines names which a schema uses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Reference {
-    /// What is referred to: for Avro the full name of a type.
+    /// The name that is referred to: for Avro the full name of a type.
     pub(crate) name: String,
     pub(crate) subject: String,
-    /// -1 asks for the latest version. What is stored has its number.
+    /// -1 stands for the latest version. A stored reference has the actual number.
     pub(crate) version: i32,
 }
 
@@ -38,7 +38,7 @@ impl Submission {
         Self { schema: Some(schema.into()), ..Self::default() }
     }
 
-    /// Refuses what this registry does not have, rather than to leave it out silently.
+    /// Refuses unsupported parts instead of ignoring them.
     pub(crate) fn supported(&self) -> Result<(), RegistryError> {
         if let Some(other) = self.schema_type.as_deref().filter(|kind| *kind != AVRO) {
             let why = format!("Invalid schema type {other}: this registry keeps AVRO only");
@@ -53,7 +53,7 @@ impl Submission {
         Ok(())
     }
 
-    /// The schema's text, unless there is none to speak of.
+    /// The schema's text, unless it is blank.
     pub(crate) fn text(&self) -> Option<&str> {
         self.schema.as_deref().filter(|text| !text.trim().is_empty())
     }
@@ -62,12 +62,12 @@ impl Submission {
         self.references.as_deref().unwrap_or_default()
     }
 
-    /// The id that the schema is to get. Negative numbers stand for none.
+    /// The id that the client asks for. Negative numbers stand for none.
     pub(crate) fn id(&self) -> Option<i32> {
         self.id.filter(|id| *id >= 0)
     }
 
-    /// The version that the schema is to get. 0 and negative numbers stand for the next one.
+    /// The version that the client asks for. 0 and negative numbers stand for the next one.
     pub(crate) fn version(&self) -> Option<u32> {
         self.version.and_then(|version| u32::try_from(version).ok()).filter(|version| *version > 0)
     }

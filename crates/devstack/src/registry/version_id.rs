@@ -1,4 +1,4 @@
-//! How a path names a version.
+//! Versions in the paths of requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,7 +35,7 @@ impl FromStr for VersionId {
     }
 }
 
-/// As in messages: `latest` is -1 there.
+/// The form in messages, where `latest` is -1.
 impl fmt::Display for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

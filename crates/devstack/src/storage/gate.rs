@@ -1,11 +1,11 @@
-//! A storage for tests of what waits for it.
+//! A storage for tests: its commits wait until the test lets them pass.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::{BatchOutline, Change, LogId, Storage, StorageError, StoredBatch, Table};
 
-/// A storage that commits when it is let, and remembers what.
+/// A storage whose commits the test lets pass, and which records them.
 #[derive(Default)]
 pub(crate) struct Gate {
     state: Mutex<GateState>,
@@ -14,7 +14,7 @@ pub(crate) struct Gate {
 
 #[derive(Default)]
 pub(crate) struct GateState {
-    /// How many commits may pass yet; None: all.
+    /// The number of commits that may still pass. `None` for all.
     pub(crate) passes: Option<usize>,
     /// Whether the commits that pass fail.
     pub(crate) fails: bool,

@@ -1,7 +1,6 @@
-//! What outlives the process: record batches as they came, and small entries of JSON.
+//! The storage: record batches, and small entries of JSON.
 //!
-//! Nothing else is kept on disk, so this page is the whole of the file's format: [`Change`] is what can be written,
-//! [`Storage`] is what can be asked.
+//! Nothing else is stored. [`Change`] has all writes, [`Storage`] all reads.
 
 #[cfg(test)]
 pub(crate) mod gate;
@@ -13,11 +12,11 @@ use bytes::Bytes;
 
 pub(crate) use sqlite::{FILE, Sqlite};
 
-/// Names one partition of one incarnation of a topic: a topic that is deleted and created again has other logs.
+/// The id of a partition's log. A topic that is deleted and created again has new logs.
 /// From 0 to 2^22 - 1.
 pub(crate) type LogId = u32;
 
-/// A record batch (KIP-98, message format 2) with the offsets that it has in its log.
+/// A record batch (KIP-98, message format 2) with its offsets in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredBatch {
     /// Offset of its first record, from 0 to 2^40 - 1.
@@ -26,18 +25,18 @@ pub(crate) struct StoredBatch {
     pub(crate) last_offset: i64,
     /// The largest timestamp of its records.
     pub(crate) max_timestamp: i64,
-    /// The batch, header included, its base offset filled in.
+    /// The whole batch, with its base offset in the header.
     pub(crate) bytes: Bytes,
 }
 
-/// What an entry is about. Keys are unique in their table.
+/// The table of an entry. Keys are unique in their table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Table {
-    /// The file itself: its format version, the cluster's id, the next ids to give out.
+    /// The cluster's id, and the next ids to assign.
     Meta,
     /// Topics by name.
     Topics,
-    /// Logs by id: where they start.
+    /// Logs by id: their start offsets.
     Logs,
     /// `<log>/<producer id>`: sequences and open transactions of the producers of a log.
     Producers,
@@ -58,15 +57,15 @@ pub(crate) enum Table {
 pub(crate) enum Change {
     /// Adds a batch to a log. One with the same base offset is replaced.
     Append { log: LogId, batch: StoredBatch },
-    /// Takes the batch with this base offset out of a log.
+    /// Removes the batch with this base offset from a log.
     Remove { log: LogId, base_offset: i64 },
-    /// Takes out of a log all batches that end below `offset`.
+    /// Removes all batches that end below `offset` from a log.
     Trim { log: LogId, offset: i64 },
-    /// Takes out all batches of a log.
+    /// Removes all batches of a log.
     Drop { log: LogId },
     /// Sets an entry to a JSON text.
     Put { table: Table, key: String, json: String },
-    /// Removes an entry, if it is there.
+    /// Removes an entry, if it exists.
     Delete { table: Table, key: String },
 }
 
@@ -77,7 +76,7 @@ impl Change {
         Self::Put { table, key: key.into(), json }
     }
 
-    /// Removes an entry, if it is there.
+    /// Removes an entry, if it exists.
     pub(crate) fn delete(table: Table, key: impl Into<String>) -> Self {
         Self::Delete { table, key: key.into() }
     }
@@ -85,12 +84,11 @@ impl Change {
 
 /// Batches and entries that outlive the process.
 pub(crate) trait Storage: Send + Sync + 'static {
-    /// Writes all of `changes`, in this order, or nothing of them.
+    /// Writes all of `changes` in order, or none of them.
     fn commit(&self, changes: &[Change]) -> Result<(), StorageError>;
 
-    /// The batches of `log` from the one that contains `offset` on (or, if there is none, from the first one behind
-    /// it), as many as fit into `max_bytes` together, at least one if there is one, and none that begins at or behind
-    /// `end`.
+    /// Batches of `log`, starting with the one that contains `offset` or, if there is none, with the first one after
+    /// it. Returns batches below `end` up to `max_bytes`, and at least one if there is one.
     fn batches(
         &self,
         log: LogId,
@@ -99,7 +97,7 @@ pub(crate) trait Storage: Send + Sync + 'static {
         max_bytes: usize,
     ) -> Result<Vec<StoredBatch>, StorageError>;
 
-    /// The first batch of `log` that begins at or behind `from` and whose largest timestamp is at least `timestamp`.
+    /// The first batch of `log` from offset `from` on whose largest timestamp is at least `timestamp`.
     fn batch_at_time(
         &self,
         log: LogId,
@@ -107,14 +105,14 @@ pub(crate) trait Storage: Send + Sync + 'static {
         timestamp: i64,
     ) -> Result<Option<StoredBatch>, StorageError>;
 
-    /// The batch of `log` that has its largest timestamp, the first one if there are several.
+    /// The batch of `log` with the largest timestamp, the first one if there are several.
     fn latest_batch_by_time(&self, log: LogId) -> Result<Option<StoredBatch>, StorageError>;
 
     /// Base and last offset, largest timestamp and size in bytes of the first `limit` batches of `log`, in their order,
     /// without reading them.
     fn outline(&self, log: LogId, limit: usize) -> Result<Vec<BatchOutline>, StorageError>;
 
-    /// The offset behind the last batch of `log`, if it has batches.
+    /// The offset after the last batch of `log`, if it has batches.
     fn end(&self, log: LogId) -> Result<Option<i64>, StorageError>;
 
     /// The entries of a table, in no particular order.
@@ -148,10 +146,10 @@ pub(crate) enum StorageError {
     /// The file was written by something else.
     #[error("{path} is not a file of the devstack: choose another --data-dir")]
     Foreign { path: String },
-    /// The file system says no.
+    /// An error of the file system.
     #[error("{doing} {path}: {source}")]
     Io { doing: &'static str, path: String, source: std::io::Error },
-    /// What SQLite says.
+    /// An error of SQLite.
     #[error("{doing} {path}: {source}")]
     Sqlite { doing: &'static str, path: String, source: rusqlite::Error },
     /// An entry that this program did not write.

@@ -1,8 +1,8 @@
 //! [`Storage`] in one SQLite file, or in memory.
 //!
-//! The file is in WAL mode with `synchronous=NORMAL`: a commit is handed to the operating system, which keeps it when
-//! the process is killed, but it reaches the disk at the next checkpoint only. A power loss can so take back the last
-//! commits, all of them behind some point; it can't leave a file that doesn't open.
+//! The file is in WAL mode with `synchronous=NORMAL`. A commit is passed to the operating system, so it survives when
+//! the process is killed, but it reaches the disk only at the next checkpoint. A power loss can undo the last commits,
+//! but it can't damage the file.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -15,10 +15,10 @@ use super::{BatchOutline, Change, LogId, Storage, StorageError, StoredBatch, Tab
 
 /// The file in a data directory.
 pub(crate) const FILE: &str = "devstack.sqlite3";
-/// Held by the process that has the file open. The kernel gives it free, however that process ends.
+/// Locked by the process that has the file open. The kernel releases the lock when the process ends.
 const LOCK_FILE: &str = "devstack.lock";
 
-/// Says that a SQLite file is one of ours: "trip" in ASCII.
+/// Marks a SQLite file as one of ours: "trip" in ASCII.
 const APPLICATION_ID: i64 = 0x7472_6970;
 const FORMAT: i64 = 1;
 
@@ -38,15 +38,15 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// Larger pages take longer for a small commit (16 KiB: by half), smaller ones for a large batch (4 KiB: by a tenth).
+/// With pages of 16 KiB a small commit takes 50 % longer, with 4 KiB a large batch takes 10 % longer.
 const PAGE_SIZE: i64 = 8 * 1024;
-/// What is copied from the WAL to the file at once. A commit waits for that: for longer if it is more, more often if it
-/// is less.
+/// The size of a checkpoint, which copies pages from the WAL to the file. Commits wait for it: longer if it is larger,
+/// more often if it is smaller.
 const CHECKPOINT_PAGES: i64 = 16 * 1024 * 1024 / PAGE_SIZE;
 const CACHE_PAGES: i64 = 4 * 1024 * 1024 / PAGE_SIZE;
-/// Free pages that are kept for what comes next rather than given back.
+/// So many free pages are kept for later writes.
 const SPARE_PAGES: i64 = 16 * 1024 * 1024 / PAGE_SIZE;
-/// What one commit may give back: that much it may have to move.
+/// A commit returns at most this many free pages to the file system, because it may have to move as many.
 const VACUUM_PAGES: i64 = 2 * 1024 * 1024 / PAGE_SIZE;
 
 const OFFSET_BITS: u32 = 40;
@@ -54,12 +54,12 @@ const OFFSET_END: i64 = 1 << OFFSET_BITS;
 
 /// Batches and entries in SQLite.
 pub(crate) struct Sqlite {
-    /// For messages.
+    /// The path, for error messages.
     path: String,
     writer: Mutex<Connection>,
-    /// With one of its own, reading doesn't wait for writing. What is in memory has one connection only.
+    /// A second connection, so that reading doesn't wait for writing. `None` for a database in memory.
     reader: Option<Mutex<Connection>>,
-    /// Last, so that it outlives the connections.
+    /// The last field, so that it is dropped after the connections.
     _lock: Option<File>,
 }
 
@@ -88,7 +88,7 @@ impl Sqlite {
         })
     }
 
-    /// A storage that ends with this value.
+    /// Opens a database in memory.
     pub(crate) fn in_memory() -> Result<Self, StorageError> {
         let path = String::from(":memory:");
         let mut writer = Connection::open_in_memory().map_err(sqlite("opening", &path))?;
@@ -101,7 +101,7 @@ impl Sqlite {
         reader.lock().expect("no panic while it is held")
     }
 
-    /// The writing connection, to break something.
+    /// The writing connection, for tests that damage something.
     #[cfg(test)]
     pub(super) fn connection_for_tests(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().expect("no panic while it is held")
@@ -117,7 +117,7 @@ impl Sqlite {
     }
 }
 
-/// Brings a new connection to where it can be used: format checked, tables there.
+/// Prepares a new connection: checks the format and creates the tables.
 fn prepare(connection: &mut Connection, path: &str) -> Result<(), StorageError> {
     let set = |connection: &Connection, name: &str, value: &dyn rusqlite::ToSql| {
         connection.pragma_update(None, name, value).map_err(sqlite("opening", path))
@@ -133,14 +133,14 @@ fn prepare(connection: &mut Connection, path: &str) -> Result<(), StorageError> 
         .map_err(sqlite("opening", path))?;
     match format {
         (APPLICATION_ID, FORMAT) => {}
-        // It may have been killed before it made its tables.
+        // The process may have been killed before it created the tables.
         (0, 0) if is_new => {}
         (APPLICATION_ID, found) => {
             return Err(StorageError::Format { path: path.into(), found, expected: FORMAT });
         }
         _ => return Err(StorageError::Foreign { path: path.into() }),
     }
-    // The first two count while the file is empty only, and the third writes to it.
+    // The first two have an effect only while the file is empty, and the third writes to it.
     set(connection, "page_size", &PAGE_SIZE)?;
     set(connection, "auto_vacuum", &"INCREMENTAL")?;
     set(connection, "journal_mode", &"WAL")?;
@@ -230,7 +230,7 @@ impl Storage for Sqlite {
 
     fn latest_batch_by_time(&self, log: LogId) -> Result<Option<StoredBatch>, StorageError> {
         self.read("reading the latest batch of", |connection| {
-            // In two steps: what is sorted should be small.
+            // In two steps, so that only small rows are sorted.
             let mut statement = connection.prepare_cached(
                 "SELECT id, last_offset, max_timestamp, size, bytes FROM batches WHERE id = (
                      SELECT id FROM batches WHERE id >= ?1 AND id < ?2 ORDER BY max_timestamp DESC, id LIMIT 1
@@ -270,7 +270,7 @@ impl Storage for Sqlite {
     }
 }
 
-/// Writes one change. Returns how many batches it took out.
+/// Writes one change. Returns the number of removed batches.
 fn apply(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<usize> {
     match change {
         Change::Append { log, batch } => {
@@ -332,12 +332,12 @@ fn run(
     connection.prepare_cached(sql)?.execute(parameters)
 }
 
-/// Gives some of the free pages back to the file system, if they are many.
+/// Returns some free pages to the file system, if there are many.
 fn give_back(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let count = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let free = count("freelist_count")?;
     if free > SPARE_PAGES && free > count("page_count")? / 4 {
-        // A pragma that answers a row for each page: it must be read to its end to be carried out.
+        // The pragma returns a row per page, and runs only as far as its rows are read.
         let mut statement =
             transaction.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
         let mut rows = statement.query([])?;
@@ -373,7 +373,7 @@ fn first(
     statement.query_row(parameters, stored).optional()
 }
 
-/// How the file names a table. The numbers are part of its format.
+/// The number of a table in the file. These numbers are part of its format.
 const fn kind(table: Table) -> i64 {
     match table {
         Table::Meta => 0,

@@ -1,4 +1,4 @@
-//! The configuration of a topic: Kafka's names and defaults (`LogConfig` of Kafka 4.1), and which of them mean something
+//! The configuration of a topic: Kafka's keys and defaults (`LogConfig` of Kafka 4.1), and those that have an effect
 //! here.
 
 use std::collections::BTreeMap;
@@ -16,13 +16,13 @@ pub(crate) enum ConfigKind {
     List,
 }
 
-/// One key.
+/// A key of the configuration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Definition {
     pub(crate) name: &'static str,
     pub(crate) kind: ConfigKind,
     pub(crate) default: &'static str,
-    /// What it may be.
+    /// The allowed values.
     allowed: Allowed,
 }
 
@@ -34,7 +34,7 @@ enum Allowed {
     Fraction,
     /// One of these.
     OneOf(&'static [&'static str]),
-    /// Only this one; the others ask for what is not done here.
+    /// Only this value. The others ask for something that is not implemented; the second text says what.
     Only(&'static str, &'static str),
     CleanupPolicy,
 }
@@ -109,14 +109,14 @@ pub(crate) fn definition(name: &str) -> Option<&'static Definition> {
     DEFINITIONS.iter().find(|definition| definition.name == name)
 }
 
-/// What a topic's configuration sets above the defaults.
+/// The values of a topic that differ from the defaults.
 pub(crate) type Overrides = BTreeMap<String, String>;
 
-/// Whether `name` may be set to `value`.
+/// Checks whether `name` may be set to `value`.
 ///
 /// # Errors
 ///
-/// In Kafka's words where Kafka would refuse it, too.
+/// The reason, with Kafka's text where Kafka refuses it, too.
 pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
     let definition =
         definition(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
@@ -158,18 +158,18 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
     }
 }
 
-/// What of a topic's configuration matters here, read.
+/// The parsed values of the keys that have an effect here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Effective {
-    /// How batches are compressed; `None` is as their producers did.
+    /// The codec to store batches with. `None` keeps the producer's.
     pub(crate) compression: Option<CompressionCodec>,
     pub(crate) max_message_bytes: usize,
     pub(crate) min_insync_replicas: i32,
-    /// Timestamps are the time of appending.
+    /// Timestamps are the time of appending (`message.timestamp.type=LogAppendTime`).
     pub(crate) log_append_time: bool,
-    /// How far in milliseconds a timestamp may be ahead of the broker's clock.
+    /// A timestamp may be this many milliseconds ahead of the broker's clock.
     pub(crate) timestamp_after_max_ms: i64,
-    /// How far behind.
+    /// A timestamp may be this many milliseconds behind the broker's clock.
     pub(crate) timestamp_before_max_ms: i64,
     /// Deletes old records.
     pub(crate) delete: bool,
@@ -184,7 +184,7 @@ pub(crate) struct Effective {
 }
 
 impl Effective {
-    /// The configuration with these overrides, which were checked.
+    /// Parses overrides that [`check`] has accepted.
     pub(crate) fn of(overrides: &Overrides) -> Self {
         let text = |name: &str| value(overrides, name);
         let number = |name: &str| text(name).trim().parse::<i64>().unwrap_or(i64::MAX);
@@ -206,7 +206,7 @@ impl Effective {
     }
 }
 
-/// What a key is, set or by default. Empty for a key that doesn't exist.
+/// The value of a key, set or by default. Empty for an unknown key.
 pub(crate) fn value<'a>(overrides: &'a Overrides, name: &str) -> &'a str {
     overrides
         .get(name)

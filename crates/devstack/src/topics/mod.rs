@@ -16,9 +16,9 @@ use config::{Effective, Overrides};
 const NEXT_LOG_ID: &str = "next_log_id";
 /// The longest name (`Topic.MAX_NAME_LENGTH`).
 const LONGEST_NAME: usize = 249;
-/// As many partitions as a topic may have; a mistake, not a wish, is beyond.
+/// The largest number of partitions of a topic. More are a mistake.
 const MOST_PARTITIONS: i32 = 10_000;
-/// As many as all topics may have together: each takes memory, and answers tell of all of them.
+/// The largest number of partitions of all topics. Each takes memory, and some answers list all of them.
 const MOST_PARTITIONS_OF_ALL: usize = 20_000;
 const LAST_LOG_ID: LogId = (1 << 22) - 1;
 
@@ -29,11 +29,11 @@ pub(crate) struct Topic {
     /// Its logs, by partition.
     pub(crate) logs: Vec<LogId>,
     pub(crate) overrides: Overrides,
-    /// `overrides` and defaults, read.
+    /// The parsed configuration: `overrides` and defaults.
     pub(crate) config: Effective,
 }
 
-/// What is stored of a topic.
+/// A topic, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredTopic {
     id: Uuid,
@@ -46,14 +46,14 @@ struct StoredTopic {
 pub(crate) struct Topics {
     by_name: BTreeMap<String, Topic>,
     names: HashMap<Uuid, String>,
-    /// Names by what metrics make of them, in which '.' and '_' are the same.
+    /// Names by their form in metrics, where '.' and '_' are the same.
     by_metric: HashMap<String, String>,
     next_log: LogId,
-    /// Of all topics.
+    /// The number of partitions of all topics.
     partitions: usize,
 }
 
-/// Why a topic can't be made or changed, with a text for people.
+/// Why a topic can't be created or changed: the code for the client, and a text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TopicRefusal {
     pub(crate) code: ResponseError,
@@ -67,7 +67,7 @@ impl TopicRefusal {
 }
 
 impl Topics {
-    /// The topics as they were stored: entries of [`Table::Topics`] and of [`Table::Meta`].
+    /// Loads the topics from the entries of [`Table::Topics`] and [`Table::Meta`].
     pub(crate) fn load(
         entries: Vec<(String, String)>,
         meta: &HashMap<String, String>,
@@ -100,16 +100,16 @@ impl Topics {
         logs.get(usize::try_from(partition).ok()?).copied()
     }
 
-    /// All of them, in the order of names.
+    /// All topics, in the order of names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Topic)> {
         self.by_name.iter()
     }
 
-    /// Whether a topic can be created so.
+    /// Checks whether a topic can be created.
     ///
     /// # Errors
     ///
-    /// The name is not one, or taken; the number of partitions or the configuration can't be.
+    /// The name is invalid or in use, or the number of partitions or the configuration is invalid.
     pub(crate) fn check_new(
         &self,
         name: &str,
@@ -133,7 +133,7 @@ impl Topics {
         check_overrides(overrides)
     }
 
-    /// Creates a topic that was checked. Returns its logs.
+    /// Creates a topic that [`check_new`](Self::check_new) has accepted, and returns it.
     pub(crate) fn create(
         &mut self,
         name: &str,
@@ -156,7 +156,7 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// There is no such topic, or it has as many already.
+    /// There is no such topic, or it has at least `count` partitions already.
     pub(crate) fn grow(
         &mut self,
         name: &str,
@@ -192,11 +192,11 @@ impl Topics {
         Ok(new)
     }
 
-    /// Sets the overrides of a topic that is there.
+    /// Sets the overrides of a topic.
     ///
     /// # Errors
     ///
-    /// There is no such topic, or the configuration can't be.
+    /// There is no such topic, or the configuration is invalid.
     pub(crate) fn configure(
         &mut self,
         name: &str,
@@ -217,7 +217,7 @@ impl Topics {
         Ok(())
     }
 
-    /// Deletes a topic. Returns its logs, which are to be deleted, too.
+    /// Deletes a topic. Returns its logs, which the caller must delete, too.
     pub(crate) fn delete(&mut self, name: &str, changes: &mut Vec<Change>) -> Option<Vec<LogId>> {
         let topic = self.by_name.remove(name)?;
         self.names.remove(&topic.id);
@@ -255,11 +255,11 @@ impl Topics {
     }
 }
 
-/// Whether a topic may have this name (`Topic.validate`).
+/// Checks the name of a topic (`Topic.validate`).
 ///
 /// # Errors
 ///
-/// In Kafka's words.
+/// The name is invalid, with Kafka's text.
 pub(crate) fn check_name(name: &str) -> Result<(), TopicRefusal> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let reason = if name.is_empty() {

@@ -1,4 +1,4 @@
-//! A length of four bytes, and as many bytes as it says.
+//! Frames: a length of four bytes, then as many bytes.
 
 use std::io;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of the length itself.
+/// The size of the length field.
 pub(crate) const LENGTH: usize = 4;
 /// The largest request that is read. Clients send batches of 1 MiB unless told otherwise (`max.message.bytes`).
 pub(crate) const LARGEST: usize = 32 << 20;
-/// The largest request other than Produce. What it is decoded to takes up to some hundred times as much.
+/// The largest request other than Produce. Decoded, a request takes up to about a hundred times as much memory.
 pub(crate) const LARGEST_WITHOUT_RECORDS: usize = 2 << 20;
-/// What all requests that are larger than that may have together beyond it (as `queued.max.request.bytes`).
+/// The memory that all larger requests together may use (like `queued.max.request.bytes`).
 const ROOM: usize = 128 << 20;
-/// How much room is made at once: what a length promises is made room for as it comes.
+/// Memory is allocated in steps of this size while the bytes arrive, whatever the length field says.
 const STEP: usize = 1 << 18;
 
-/// What large frames of all connections share, in bytes.
+/// The memory that large frames of all connections share, in bytes.
 pub(crate) struct Room(Arc<Semaphore>);
 
 impl Default for Room {
@@ -29,7 +29,7 @@ impl Default for Room {
 }
 
 impl Room {
-    /// Waits for as much as a frame of this length takes.
+    /// Waits until there is enough for a frame of this length.
     async fn take(&self, length: usize) -> Option<OwnedSemaphorePermit> {
         let share = length.checked_sub(LARGEST_WITHOUT_RECORDS)? as u32;
         let share = Arc::clone(&self.0).acquire_many_owned(share).await;
@@ -37,11 +37,11 @@ impl Room {
     }
 }
 
-/// Reads the next frame, and its share of `room` if it is large. `None` if the other side is done.
+/// Reads the next frame, and takes its share of `room` if it is large. `None` if the client has closed the connection.
 ///
 /// # Errors
 ///
-/// `InvalidData` if the length is negative, or larger than the API may have it; else what the connection says.
+/// `InvalidData` if the length is negative or too large for the API, and the errors of the connection.
 pub(crate) async fn read(
     from: &mut (impl AsyncRead + Unpin),
     room: &Room,
@@ -74,7 +74,7 @@ pub(crate) async fn read(
     Ok(Some((frame.freeze(), share)))
 }
 
-/// Whether a request that begins like this is Produce, as far as that can be said yet.
+/// Whether a request with these first bytes may be Produce.
 fn may_be_large(frame: &[u8]) -> bool {
     frame.first_chunk().is_none_or(|key| i16::from_be_bytes(*key) == ApiKey::Produce as i16)
 }

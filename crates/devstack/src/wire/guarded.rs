@@ -1,43 +1,43 @@
-//! A buffer that hostile lengths can't make the decoder reserve much memory for.
+//! A buffer that protects the decoder from lengths that are too large.
 //!
-//! `kafka_protocol` reserves room for as many elements as an array's length says before it reads the first one: a
-//! length of 2^31 ends the process. [`Guarded`] sees lengths before it does:
+//! `kafka_protocol` reserves memory for as many elements as an array's length says before it reads the first element. A
+//! length of 2^31 would end the process. [`Guarded`] checks lengths before the decoder reads them:
 //!
-//! - In flexible versions (KIP-482) lengths are the only variable-length integers. One that is larger than the rest of
-//!   the request can't be true, for every element takes a byte at least, and is an error.
-//! - In older versions they are 32-bit integers, which other fields are, too, such as times and sizes that a client
-//!   leaves at their largest. One that is too large for a length is taken for the largest length: that means "long" or
-//!   "much" in every such field, and as a length soon meets the end of the request.
+//! - In flexible versions (KIP-482) lengths are the only variable-length integers. Every element takes at least a byte,
+//!   so a length that is larger than the rest of the request is an error.
+//! - In older versions lengths are 32-bit integers. So are other fields, such as times and sizes, which clients may set
+//!   to the largest number. A number that is too large for a length is replaced by the largest length. In any such
+//!   field that still means "long" or "much", and as a length it exceeds the request.
 //!
-//! Either way no length is larger than [`longest`], and room is reserved for no more elements than that.
+//! Either way no length is larger than [`longest`], and memory is reserved for no more elements than that.
 
 use bytes::{Buf, Bytes, TryGetError};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::buf::ByteBuf;
 
-/// The longest length that an API has a use for.
+/// The largest length that an API can use.
 pub(super) const fn longest(api: ApiKey) -> usize {
     match api {
-        // Metadata of members may be long. And in the older versions of these, large numbers matter: a session of 35
-        // minutes is too long, one of 30 is not.
+        // Metadata of members may be long. And the older versions of these APIs must tell a session of 30 minutes,
+        // which is allowed, from one of 35, which is too long.
         ApiKey::JoinGroup => 1 << 21,
-        // 1 MiB to fetch, 17 minutes to have a transaction open.
+        // Enough for 1 MiB to fetch, or a transaction of 17 minutes.
         ApiKey::SyncGroup | ApiKey::Fetch | ApiKey::InitProducerId => 1 << 20,
-        // Texts are shorter, lists should be.
+        // Texts are always shorter, and so are reasonable lists.
         _ => 1 << 18,
     }
 }
 
-/// How lengths are written.
+/// How lengths are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lengths {
-    /// As integers of 32 bits (and of 16 bits, which do no harm).
+    /// As integers of 32 bits (and of 16 bits, which are small enough).
     Fixed,
-    /// As variable-length integers: in flexible versions.
+    /// As variable-length integers, in flexible versions.
     Compact,
 }
 
-/// A request as far as it is not read.
+/// The part of a request that is not read yet.
 #[derive(Debug)]
 pub(super) struct Guarded {
     rest: Bytes,
@@ -53,15 +53,15 @@ impl Guarded {
         Self { rest, lengths, longest, varint: 0, shift: 0 }
     }
 
-    /// What is not read.
+    /// The unread rest.
     pub(super) fn into_rest(self) -> Bytes {
         self.rest
     }
 
-    /// Looks at one byte more of a variable-length integer.
+    /// Takes one more byte of a variable-length integer.
     ///
-    /// Booleans come here, too. One that is not 0 or 1 may look like the beginning of the length behind it, which then
-    /// seems larger, never smaller, than the decoder will find it.
+    /// Booleans are read the same way. One that is not 0 or 1 may be taken for the start of the next length, which then
+    /// seems larger than it is, never smaller.
     fn check_varint(&mut self, byte: u8) -> Result<(), TryGetError> {
         let available = self.rest.len();
         let too_long =
@@ -71,7 +71,7 @@ impl Guarded {
         }
         self.varint |= u64::from(byte & 0x7f) << self.shift;
         self.shift += 7;
-        // Lengths are written plus one, so that zero can mean null.
+        // Lengths are encoded plus one; zero means null.
         let length = self.varint.saturating_sub(1);
         if length > 1 && length > available.min(self.longest) as u64 {
             return too_long(length);
@@ -115,7 +115,7 @@ impl Buf for Guarded {
             Ok(large) if self.lengths == Lengths::Fixed && large > self.longest => {
                 let available = self.rest.len();
                 if large <= available {
-                    // It may be a true length, and then what follows would be read wrongly.
+                    // It may be a correct length, and then a smaller one would misread the rest.
                     return Err(TryGetError { requested: large, available: self.longest });
                 }
                 Ok(self.longest as i32)

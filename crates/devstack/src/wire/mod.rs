@@ -1,4 +1,4 @@
-//! The Kafka protocol on the wire: frames, headers, and requests that may be hostile.
+//! The Kafka protocol on the wire: frames, headers and requests. Input is not trusted.
 
 pub(crate) mod frame;
 mod guarded;
@@ -13,16 +13,16 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 
 use guarded::{Guarded, Lengths, longest};
 
-/// The largest answer. Only one to a question that asks for the same again and again is larger.
+/// The largest answer. Only requests that ask for the same thing many times would exceed it.
 const LARGEST_ANSWER: usize = 64 << 20;
 /// The version of a request's header that has compact lengths.
 const FLEXIBLE_HEADER: i16 = 2;
 
-/// The versions of each API that are served. What is not here is absent from ApiVersions, and a request of it closes
-/// its connection, as Kafka does.
+/// The versions of each API that are served. Other APIs are absent from ApiVersions, and a request for one closes the
+/// connection, as in Kafka.
 ///
-/// The highest versions are those of which all is true here: Produce stops before the implicit partitions of KIP-890,
-/// ListOffsets before tiered storage, AddPartitionsToTxn before the batches that brokers send each other.
+/// The highest version of each API is the last one that is implemented completely. Produce ends before the implicit
+/// partitions of KIP-890, ListOffsets before tiered storage, AddPartitionsToTxn before the batches between brokers.
 pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Produce, 3, 11),
     (ApiKey::Fetch, 4, 16),
@@ -59,47 +59,47 @@ pub(crate) const SERVED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::ListTransactions, 0, 1),
 ];
 
-/// Why a request can't be answered at all. Its connection is closed, as Kafka does.
+/// Why a request can't be answered. Its connection is closed, as in Kafka.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WireError {
     /// The frame is shorter than the fixed part of a header.
     #[error("a frame of {0} bytes is too short for a request")]
     TooShort(usize),
-    /// No such API, or one that is not served.
+    /// There is no such API, or it is not served.
     #[error("API key {0} is not served")]
     UnknownApi(i16),
     /// The API is served, but not in this version.
     #[error("{api:?} is not served in version {version}")]
     UnknownVersion { api: ApiKey, version: i16 },
-    /// The bytes are not such a request.
+    /// The bytes can't be decoded as such a request.
     #[error("not a request of {api:?} in version {version}: {reason}")]
     Malformed { api: ApiKey, version: i16, reason: String },
-    /// It failed, and its client wants no answer.
+    /// The request failed, and its client wants no answer.
     #[error("{api:?} without answer: {error}")]
     Unanswered { api: ApiKey, error: ResponseError },
-    /// A question that nobody asks in earnest.
+    /// The answer would be too large. No reasonable request leads to this.
     #[error(
         "the answer to {api:?} in version {version} would have {size} bytes, more than {LARGEST_ANSWER}"
     )]
     LargeAnswer { api: ApiKey, version: i16, size: usize },
-    /// An answer that its version can't express: our mistake.
+    /// The answer can't be encoded in its version. This is our own error.
     #[error("the answer to {api:?} can't be written in version {version}: {reason}")]
     Unwritable { api: ApiKey, version: i16, reason: String },
 }
 
-/// A request whose header is read and whose body is not.
+/// A request with a decoded header and an undecoded body.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
-    /// What the client calls itself.
+    /// The `client.id` of the client.
     pub(crate) client_id: String,
     body: Bytes,
 }
 
 impl Request {
-    /// Reads the header. A version of ApiVersions that is not served is let through: its answer says what is
+    /// Decodes the header. An unknown version of ApiVersions is accepted, because its answer lists the served versions
     /// (KIP-511).
     pub(crate) fn read(frame: Bytes) -> Result<Self, WireError> {
         let Some(&[k, e, v, n, correlation_id @ ..]) = frame.first_chunk::<8>() else {
@@ -120,7 +120,7 @@ impl Request {
         Ok(Self {
             api,
             version,
-            // Any number will do here, so it is none to be guarded from.
+            // Taken from the frame: `Guarded` might replace a large number.
             correlation_id: i32::from_be_bytes(correlation_id),
             client_id: header.client_id.map(|id| id.to_string()).unwrap_or_default(),
             body: rest.into_rest(),
@@ -132,14 +132,14 @@ impl Request {
         versions(self.api).is_some_and(|served| served.contains(&self.version))
     }
 
-    /// Reads the body of another request than Produce.
+    /// Decodes the body of a request other than Produce.
     pub(crate) fn body<T: Decodable>(&self) -> Result<T, WireError> {
         let lengths = lengths(self.api.request_header_version(self.version));
         let mut body = Guarded::new(self.body.clone(), lengths, longest(self.api));
         T::decode(&mut body, self.version).map_err(|error| self.malformed(&error))
     }
 
-    /// Reads the body of a Produce request.
+    /// Decodes the body of a Produce request.
     pub(crate) fn produce_body(&self) -> Result<ProduceRequest, WireError> {
         produce::read(self.body.clone(), self.version).map_err(|error| self.malformed(&error))
     }
@@ -149,12 +149,12 @@ impl Request {
         WireError::Malformed { api: self.api, version: self.version, reason }
     }
 
-    /// Writes the answer to it, as a whole frame.
+    /// Encodes the answer as a whole frame.
     pub(crate) fn answer<T: Encodable>(&self, answer: &T) -> Result<Bytes, WireError> {
         self.answer_in_version(answer, self.version)
     }
 
-    /// As [`answer`](Self::answer), in another version than it was asked in.
+    /// Like [`answer`](Self::answer), but in a version other than the request's.
     pub(crate) fn answer_in_version<T: Encodable>(
         &self,
         answer: &T,

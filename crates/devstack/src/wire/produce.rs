@@ -1,4 +1,4 @@
-//! Produce requests, the only ones that may be large: read without reserving room for more than is there.
+//! Decodes Produce requests, the only large ones, without reserving more memory than they have bytes.
 
 use bytes::{Buf, Bytes, TryGetError};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -7,10 +7,10 @@ use kafka_protocol::protocol::StrBytes;
 
 /// The first flexible version (KIP-482).
 const FLEXIBLE: i16 = 9;
-/// Topics and partitions that one request may name. There can't be so many.
+/// The largest number of topics and partitions in one request. A broker never has so many.
 const MOST_NAMED: usize = 1 << 16;
 
-/// Why bytes are not a Produce request.
+/// Why bytes can't be decoded as a Produce request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
     #[error(transparent)]
@@ -27,7 +27,7 @@ pub(super) enum Malformed {
     Varint,
 }
 
-/// Reads the body of a request of one of the versions 3 to 12.
+/// Decodes the body of a request in version 3 to 12.
 pub(super) fn read(body: Bytes, version: i16) -> Result<ProduceRequest, Malformed> {
     let mut fields = ProduceFields { rest: body, is_flexible: version >= FLEXIBLE, named: 0 };
     let transactional_id = fields.text()?.map(TransactionalId);
@@ -56,7 +56,7 @@ pub(super) fn read(body: Bytes, version: i16) -> Result<ProduceRequest, Malforme
 struct ProduceFields {
     rest: Bytes,
     is_flexible: bool,
-    /// Topics and partitions so far.
+    /// The number of topics and partitions so far.
     named: usize,
 }
 
@@ -73,7 +73,7 @@ impl ProduceFields {
         Err(Malformed::Varint)
     }
 
-    /// The length of what is not a text; `None` is null.
+    /// The length of a list or of bytes. `None` is null.
     fn length(&mut self, what: &'static str) -> Result<Option<usize>, Malformed> {
         let length = if self.is_flexible {
             i64::from(self.varint()?) - 1
@@ -112,7 +112,7 @@ impl ProduceFields {
         (0..length).map(|_| read(self)).collect()
     }
 
-    /// There are none that mean anything yet.
+    /// Skips tagged fields. The protocol defines none for this request yet.
     fn skip_tagged(&mut self) -> Result<(), Malformed> {
         if self.is_flexible {
             for _ in 0..self.varint()? {

@@ -1,4 +1,4 @@
-//! The registry over HTTP: Confluent's paths, at `/` and under the prefix that Apicurio gives them.
+//! The registry's HTTP API: Confluent's paths, at `/` and under Apicurio's prefix.
 
 mod schemas;
 mod settings;
@@ -23,18 +23,18 @@ use super::canonical::Form;
 use super::catalog::Deleted;
 use super::error::RegistryError;
 
-/// Where Apicurio Registry has Confluent's API.
+/// Apicurio Registry serves Confluent's API under this path.
 const PREFIX: &str = "/apis/ccompat/v7";
-/// What all answers are.
+/// The content type of all answers.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
-/// The largest body that is read.
+/// The largest body of a request.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How long a client may take to send its body.
+/// A client must send its body within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long connections may take to read answers that are written already, when the server is stopped.
+/// When the server stops, clients have this long to read their answers.
 const LINGERING_SECONDS: u64 = 1;
 
-/// Serves `registry` on `listener` while the server is polled. Whatever credentials a client sends are good.
+/// Serves `registry` on `listeners` while the server is polled. Credentials are ignored.
 ///
 /// # Errors
 ///
@@ -62,18 +62,18 @@ pub(crate) fn server(
 
 fn routes(config: &mut ServiceConfig) {
     config.configure(subjects::routes).configure(schemas::routes).configure(settings::routes);
-    // Within the prefix, the root has no slash left.
+    // Inside the prefix, the root path is empty.
     for root in ["", "/"] {
         config.service(resource(root).get(nothing).post(nothing).end());
     }
 }
 
-/// For clients that ask whether anyone is there.
+/// Some clients check with the root path whether the registry runs.
 async fn nothing() -> HttpResponse {
     answer(&serde_json::Map::new())
 }
 
-/// A path with its methods. Others are answered with 405.
+/// A path with its methods. Other methods are answered with 405.
 struct Methods {
     resource: Resource,
     allowed: Vec<&'static str>,
@@ -127,7 +127,7 @@ fn with_status(status: StatusCode, value: &impl Serialize) -> HttpResponse {
     HttpResponse::build(status).insert_header((CONTENT_TYPE, MEDIA_TYPE)).body(json)
 }
 
-/// A schema on its own, not as a text within JSON.
+/// An answer with a schema as the whole body.
 fn text(schema: String) -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, MEDIA_TYPE)).body(schema)
 }
@@ -143,7 +143,7 @@ impl ResponseError for RegistryError {
     }
 }
 
-/// Reads a body, whatever type the client says that it has: many say none, or a wrong one.
+/// Reads a JSON body. The content type is ignored, because many clients send none or a wrong one.
 async fn body<T: DeserializeOwned>(payload: Payload) -> Result<T, RegistryError> {
     let read = payload.to_bytes_limited(MAX_BODY_BYTES);
     let body = match tokio::time::timeout(BODY_TIMEOUT, read).await {
@@ -155,7 +155,7 @@ async fn body<T: DeserializeOwned>(payload: Payload) -> Result<T, RegistryError>
         .map_err(|error| RegistryError::BadRequest(format!("Malformed JSON: {error}")))
 }
 
-/// What stands behind the `?` of a request.
+/// The query parameters of a request.
 struct QueryOptions(HashMap<String, String>);
 
 impl QueryOptions {
@@ -165,7 +165,7 @@ impl QueryOptions {
         Ok(Self(options.into_inner()))
     }
 
-    /// True is `true`, everything else is false, as in Confluent's registry.
+    /// Whether a parameter is `true`. Any other value is false, as in Confluent's registry.
     fn flag(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
@@ -188,7 +188,7 @@ impl QueryOptions {
         }
     }
 
-    /// The part of `all` that `offset` and `limit` ask for. A negative limit is none.
+    /// The part of `all` that `offset` and `limit` select. A negative limit means no limit.
     fn page<T>(&self, all: Vec<T>) -> Result<Vec<T>, RegistryError> {
         let number = |name, default| match self.0.get(name) {
             Some(text) => text.parse::<i64>().map_err(|_| RegistryError::UnknownPath),

@@ -1,4 +1,4 @@
-//! `/schemas`: schemas by id, as those who read records ask for them.
+//! `/schemas`: schemas by id, which readers of records ask for.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -22,7 +22,7 @@ async fn types() -> HttpAnswer {
     Ok(answer(&[AVRO]))
 }
 
-/// The default one, which is the only one here.
+/// The default context, which is the only one here.
 async fn contexts() -> HttpAnswer {
     Ok(answer(&["."]))
 }
@@ -66,7 +66,7 @@ async fn versions_with(
     Ok(answer(&options.page(versions)?))
 }
 
-/// Ids count in Java's `int`. What is none leads nowhere in Confluent's registry.
+/// Parses an id, an `int` in Java. Anything else is an unknown path in Confluent's registry.
 fn number(id: &str) -> Result<i32, RegistryError> {
     id.parse().map_err(|_| RegistryError::UnknownPath)
 }

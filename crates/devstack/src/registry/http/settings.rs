@@ -1,4 +1,4 @@
-//! `/config`, for all subjects or for one, and `/mode`, which only tells that schemas can be registered.
+//! `/config` for all subjects or for one, and `/mode`, which can only be read.
 
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -17,7 +17,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(resource("/mode/{subject}").get(mode).end());
 }
 
-/// What a level is set with. Java's clients send all settings that there are, most of them null.
+/// The body that sets a level. Java clients send all settings of Confluent's registry, most of them null.
 #[derive(Deserialize)]
 struct LevelUpdate {
     compatibility: Option<String>,

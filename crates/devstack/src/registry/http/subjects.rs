@@ -1,4 +1,4 @@
-//! `/subjects` and `/compatibility`: what is registered under a name, and what could be.
+//! `/subjects` and `/compatibility`: the schemas of subjects, and compatibility checks.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
@@ -10,7 +10,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::submission::Submission;
 use crate::registry::version_id::VersionId;
 
-/// Stands for the subjects of all contexts in Confluent's registry, where this one has just one context.
+/// The prefix of the subjects of all contexts in Confluent's registry. Here is only one context.
 const ALL_CONTEXTS: &str = ":*:";
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -178,7 +178,7 @@ async fn check(
     Ok(answer(&verdict))
 }
 
-/// Where one version is asked for, `deletedOnly` has no meaning.
+/// For a request about one version, which ignores `deletedOnly`.
 pub(super) fn included(options: &QueryOptions) -> Deleted {
     if options.flag("deleted") { Deleted::Included } else { Deleted::Hidden }
 }
