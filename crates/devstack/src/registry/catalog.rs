@@ -25,7 +25,6 @@ const MAX_REFERENCE_DEPTH: usize = 100;
 pub(crate) enum Deleted {
     Hidden,
     Included,
-    Only,
 }
 
 impl Deleted {
@@ -33,7 +32,6 @@ impl Deleted {
         match self {
             Self::Hidden => !version.deleted,
             Self::Included => true,
-            Self::Only => version.deleted,
         }
     }
 }
@@ -92,12 +90,13 @@ impl Catalog {
         subject: &str,
         deleted: Deleted,
     ) -> Result<Vec<u32>, RegistryError> {
-        let versions = self.versions_of(subject);
-        if !versions.values().any(|version| !version.deleted || deleted != Deleted::Hidden) {
+        let shown =
+            self.versions_of(subject).iter().filter(|(_, version)| deleted.shows(**version));
+        let numbers: Vec<u32> = shown.map(|(number, _)| *number).collect();
+        if numbers.is_empty() {
             return Err(RegistryError::SubjectNotFound(subject.to_owned()));
         }
-        let shown = versions.iter().filter(|(_, version)| deleted.shows(**version));
-        Ok(shown.map(|(number, _)| *number).collect())
+        Ok(numbers)
     }
 
     /// A version of a subject. `Latest` is never a deleted version.

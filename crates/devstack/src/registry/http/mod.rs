@@ -179,13 +179,7 @@ impl QueryOptions {
     }
 
     fn deleted(&self) -> Deleted {
-        if self.flag("deletedOnly") {
-            Deleted::Only
-        } else if self.flag("deleted") {
-            Deleted::Included
-        } else {
-            Deleted::Hidden
-        }
+        if self.flag("deleted") { Deleted::Included } else { Deleted::Hidden }
     }
 
     /// The part of `all` that `offset` and `limit` select. A negative limit means no limit.

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
 use serde_json::json;
 
-use super::{HttpAnswer, QueryOptions, Registry, answer, resource, subjects, text};
+use super::{HttpAnswer, QueryOptions, Registry, answer, resource};
 use crate::registry::error::RegistryError;
 use crate::registry::submission::AVRO;
 
@@ -12,7 +12,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/schemas/types").get(types).end())
         .service(resource("/schemas/ids/{id}").get(by_id).end())
-        .service(resource("/schemas/ids/{id}/schema").get(text_by_id).end())
         .service(resource("/schemas/ids/{id}/subjects").get(subjects_with).end())
         .service(resource("/schemas/ids/{id}/versions").get(versions_with).end())
         .service(resource("/contexts").get(contexts).end());
@@ -37,18 +36,13 @@ async fn by_id(id: Path<String>, registry: Data<Registry>) -> HttpAnswer {
     Ok(answer(&found))
 }
 
-async fn text_by_id(id: Path<String>, registry: Data<Registry>) -> HttpAnswer {
-    let id = number(&id)?;
-    Ok(text(registry.ask(|catalog| catalog.schema(id).cloned()).await?.schema))
-}
-
 async fn subjects_with(
     request: HttpRequest,
     id: Path<String>,
     registry: Data<Registry>,
 ) -> HttpAnswer {
     let (options, id) = (QueryOptions::of(&request)?, number(&id)?);
-    let deleted = subjects::included(&options);
+    let deleted = options.deleted();
     let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
     let mut subjects: Vec<_> = versions.into_iter().map(|version| version.subject).collect();
     subjects.dedup();
@@ -61,7 +55,7 @@ async fn versions_with(
     registry: Data<Registry>,
 ) -> HttpAnswer {
     let (options, id) = (QueryOptions::of(&request)?, number(&id)?);
-    let deleted = subjects::included(&options);
+    let deleted = options.deleted();
     let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
     Ok(answer(&options.page(versions)?))
 }

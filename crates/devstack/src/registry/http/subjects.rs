@@ -52,7 +52,7 @@ async fn look_up(
 ) -> HttpAnswer {
     let options = QueryOptions::of(&request)?;
     let submission: Submission = body(payload).await?;
-    let deleted = included(&options);
+    let deleted = options.deleted();
     let found =
         registry.ask(|catalog| catalog.look_up(&subject, &submission, options.form(), deleted));
     Ok(answer(&found.await?))
@@ -94,7 +94,7 @@ async fn version(
     path: Path<(String, String)>,
     registry: Data<Registry>,
 ) -> HttpAnswer {
-    let deleted = included(&QueryOptions::of(&request)?);
+    let deleted = QueryOptions::of(&request)?.deleted();
     Ok(answer(&registry.ask(|catalog| find(catalog, &path, deleted)).await?))
 }
 
@@ -103,7 +103,7 @@ async fn text(
     path: Path<(String, String)>,
     registry: Data<Registry>,
 ) -> HttpAnswer {
-    let deleted = included(&QueryOptions::of(&request)?);
+    let deleted = QueryOptions::of(&request)?.deleted();
     let found = registry.ask(|catalog| find(catalog, &path, deleted)).await?;
     Ok(super::text(found.schema))
 }
@@ -176,9 +176,4 @@ async fn check(
         verdict["messages"] = messages.into();
     }
     Ok(answer(&verdict))
-}
-
-/// For a request about one version, which ignores `deletedOnly`.
-pub(super) fn included(options: &QueryOptions) -> Deleted {
-    if options.flag("deleted") { Deleted::Included } else { Deleted::Hidden }
 }
