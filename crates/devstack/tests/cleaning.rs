@@ -52,7 +52,7 @@ impl Rig {
         }
     }
 
-    /// All that is there, with its offsets.
+    /// All records with their offsets.
     fn read(&self) -> Vec<(i64, Pair)> {
         let mut config = self.client();
         config.set("group.id", "reader").set("enable.partition.eof", "true");
@@ -92,7 +92,7 @@ fn a_compacted_topic_keeps_the_last_record_of_each_key_at_its_offset() {
     let rig = Rig::with(&[("cleanup.policy", "compact"), ("delete.retention.ms", "0")]);
     rig.write(
         &[("a", Some("1")), ("b", Some("1")), ("a", Some("2")), ("c", Some("1")), ("b", None)],
-        // Of long ago, so that the tombstone may go.
+        // Old timestamps, so that the tombstone may be removed.
         Some(1_000),
     );
     rig.write(&[("d", Some("1"))], None);
@@ -100,7 +100,7 @@ fn a_compacted_topic_keeps_the_last_record_of_each_key_at_its_offset() {
     let left = vec![(2, pair("a", "2")), (3, pair("c", "1")), (5, pair("d", "1"))];
     assert_eq!(rig.read(), left);
 
-    // And goes on from there, also after a crash.
+    // Offsets continue from there, also after a crash.
     rig.stack.crash();
     rig.stack.restart();
     rig.write(&[("a", Some("3")), ("e", Some("1"))], None);
@@ -141,6 +141,6 @@ fn no_more_is_kept_than_the_retention_size() {
     rig.write(&records, None);
     rig.stack.clean();
     let (start, end) = rig.start_and_end();
-    // A batch goes as long as those behind it are as large as the limit.
+    // A batch is deleted if the batches after it reach the limit.
     assert_eq!((start, end), (3, 6));
 }

@@ -1,4 +1,4 @@
-//! How fast the dev stack is, beside Apache Kafka if there is one: `make bench-devstack`.
+//! Measures the dev stack, and Apache Kafka beside it if there is one: `make bench-devstack`.
 //!
 //! Measures, one after the other and with the same client (librdkafka), the dev stack in memory, the dev stack with a
 //! file, and the broker that `TRIPSTREAM_TEST_BOOTSTRAP` names, if it does. Compare figures of one run only.

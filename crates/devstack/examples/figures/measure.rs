@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measurements.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ impl Figures {
     pub(crate) fn of(broker: &Broker) -> Self {
         let idle_mb = broker.resident_mb();
         let topic = topic(broker, "throughput", PARTITIONS);
-        // Once to warm up: a JVM compiles what it runs often.
+        // One run to warm up, because a JVM compiles code that runs often.
         produce(broker, &topic, RECORDS / 3);
         let produced = produce(broker, &topic, RECORDS);
         let consumed = consume(broker, &topic, RECORDS / 3 + RECORDS);
@@ -118,7 +118,7 @@ fn consumer(broker: &Broker, topic: &str, partitions: i32, from: Offset) -> Base
     consumer
 }
 
-/// From handing a record to the producer to having it from a consumer that waits.
+/// From passing a record to the producer until a waiting consumer has it.
 fn latencies(broker: &Broker) -> Vec<Duration> {
     let topic = topic(broker, "latency", 1);
     let consumer = consumer(broker, &topic, 1, Offset::Beginning);

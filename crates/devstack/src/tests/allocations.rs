@@ -1,4 +1,4 @@
-//! Counts what a thread allocates, so that a test can say how much a request may cost.
+//! Counts the memory that a thread allocates, so that a test can limit the cost of a request.
 
 #![expect(unsafe_code, reason = "an allocator is unsafe by its trait")]
 

@@ -1,4 +1,4 @@
-//! Requests of two megabytes that ask for as much as they can: what they cost stays in proportion.
+//! Requests of two megabytes that ask for as much as possible. Their cost stays in proportion to their size.
 
 use std::time::{Duration, Instant};
 

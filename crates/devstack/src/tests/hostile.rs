@@ -1,8 +1,7 @@
-//! Whatever bytes come, a frame is answered, refused or waits: never a panic, never an answer that can't be written, and
-//! never much memory.
+//! Arbitrary bytes as requests. Each is answered, refused or waits, without a panic, without an answer that can't be
+//! encoded, and without much memory.
 //!
-//! Some thousand cases each time; `TRIPSTREAM_TEST_CASES=1000000 cargo test -p devstack --release --lib hostile` runs as
-//! many as it says.
+//! `TRIPSTREAM_TEST_CASES=1000000 cargo test -p devstack --release --lib hostile` runs that many cases.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,10 +17,10 @@ use super::mutation::{Mutation, mutation};
 use super::requests::{Choice, request};
 use crate::wire::{SERVED, WireError};
 
-/// What one request may hold at once, what it only reserves included: an array of a version without compact lengths
-/// reserves up to 2^20 elements of some 100 bytes, and the list in its first element as many again.
+/// The memory that one request may take, including reserved memory: in versions without compact lengths, an array
+/// reserves up to 2^20 elements of about 100 bytes, and the list in its first element as many again.
 const MOST_HELD: usize = 256 << 20;
-/// So many requests come to one broker, so that they find what earlier ones have left.
+/// So many requests share one broker, so that they meet the state that earlier ones have left.
 const REQUESTS_A_BROKER: usize = 500;
 
 fn cases() -> u32 {
@@ -29,14 +28,14 @@ fn cases() -> u32 {
     cases.map_or(30_000, |cases| cases.parse().unwrap())
 }
 
-/// What comes.
+/// The input of a case.
 #[derive(Debug, Clone)]
 enum HostileInput {
     /// A request, with changes.
     Request { api: ApiKey, version: i16, seed: u64, changes: Vec<Mutation> },
-    /// A header that is one, and anything behind it.
+    /// A valid header with an arbitrary body.
     Body { api: ApiKey, version: i16, body: Vec<u8> },
-    /// Anything.
+    /// Arbitrary bytes.
     Bytes(Vec<u8>),
 }
 
@@ -81,7 +80,7 @@ impl HostileInput {
     }
 }
 
-/// A broker, and how many requests it has met.
+/// A broker, and the number of requests that it got.
 type Current = RefCell<(Lab, usize)>;
 
 fn meet(current: &Current, input: &HostileInput) -> Result<(usize, bool), TestCaseError> {
@@ -100,7 +99,7 @@ fn meet(current: &Current, input: &HostileInput) -> Result<(usize, bool), TestCa
     {
         match fate {
             Fate::Answered(answer) => drop(decode(api, version, &answer)),
-            // A producer that wants no answer can be told only so.
+            // The only way to report an error to a producer that wants no answer.
             Fate::Refused(WireError::Unanswered { .. }) | Fate::Unanswered | Fate::Waits => {}
             Fate::Refused(error) => prop_assert!(false, "{error}"),
         }
@@ -134,6 +133,6 @@ fn hostile_frames_are_answered_or_refused_within_bounds() {
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
-    // Many are near enough to a request to be taken for one.
+    // Many inputs are similar enough to a request to be decoded.
     assert!(answered.get() > cases() / 4, "{answered:?} of {} cases were answered", cases());
 }

@@ -1,4 +1,4 @@
-//! A broker in memory that is handed frames as a connection would hand them to it.
+//! A broker in memory that gets frames without a connection.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,12 +19,12 @@ use crate::wire::{Request, WireError, frame};
 
 pub(super) const CORRELATION_ID: i32 = 0x7a7a_0001;
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9092);
-/// How long an API that may wait for others is waited for.
+/// The time-out for an API that may wait for other clients.
 const PATIENCE: Duration = Duration::from_millis(2);
-/// No other one takes that long, whatever it is sent.
+/// The time-out for any other API.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What becomes of a frame.
+/// The result of a frame.
 #[derive(Debug)]
 pub(super) enum Fate {
     /// The frame of the answer, its length included.

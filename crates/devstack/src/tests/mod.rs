@@ -1,9 +1,10 @@
-//! Tests of the way from the bytes of a frame to those of its answer, without sockets.
+//! Tests from the bytes of a request to the bytes of its answer, without sockets.
 
 mod allocations;
 mod amplification;
 mod hostile;
 mod lab;
+mod messages;
 mod mutation;
 mod requests;
 mod versions;

@@ -1,4 +1,4 @@
-//! What may happen to the bytes of a request on the way from a hostile or broken client.
+//! Changes to the bytes of a request, as from a hostile or broken client.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ fn put(bytes: &mut [u8], at: usize, new: &[u8]) {
     }
 }
 
-/// Numbers that mean the most harm where a length is read.
+/// Numbers that do the most harm as a length.
 fn number() -> impl Strategy<Value = i32> {
     prop_oneof![
         any::<i32>(),

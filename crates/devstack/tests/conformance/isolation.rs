@@ -1,4 +1,4 @@
-//! What readers see of transactions: markers, the last stable offset, the aborted ones.
+//! Transactions for readers: markers, the last stable offset, aborted transactions.
 
 use bytes::Bytes;
 

@@ -1,7 +1,7 @@
-//! What Apache Kafka 4.1 answers, asked of whichever broker `TRIPSTREAM_TEST_BOOTSTRAP` names.
+//! The answers of Apache Kafka 4.1, expected from the dev stack or from the broker in `TRIPSTREAM_TEST_BOOTSTRAP`.
 //!
-//! `deploy/with-kafka cargo test -p devstack --test conformance` asks Apache Kafka itself, the oracle: an answer that
-//! is asserted here and isn't Apache Kafka's is a mistake of this test.
+//! `deploy/with-kafka cargo test -p devstack --test conformance` runs these tests on Apache Kafka. If one fails there,
+//! the test is wrong.
 
 // Clippy's exception for tests sees functions marked as tests only, and rustc takes the harness for a library.
 #![allow(clippy::unwrap_used, unreachable_pub)]

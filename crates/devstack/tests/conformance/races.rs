@@ -1,4 +1,4 @@
-//! Requests that meet each other, and numbers at their limits.
+//! Concurrent requests, and extreme numbers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! Where the broker is, names of one's own on it, and clients for it.
+//! The broker's address, unique names, and clients.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,10 +8,10 @@ use rdkafka::ClientConfig;
 use crate::waiting::within;
 use crate::wire::Wire;
 
-/// How long anything may take that only has to happen at some time.
+/// The deadline for anything that must happen eventually.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// `host:port` of the broker that is examined.
+/// `host:port` of the broker under test.
 pub fn bootstrap() -> String {
     devstack::Addresses::for_tests().bootstrap_servers
 }
@@ -24,7 +24,7 @@ pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{nanos:x}-{}-{count}", std::process::id())
 }
 
-/// A new topic that can be written and read.
+/// A new topic that is ready for use.
 pub fn topic(partitions: i32) -> String {
     topic_with(partitions, &[])
 }
@@ -52,7 +52,7 @@ pub fn transactional_id() -> String {
     name
 }
 
-/// Asks again and again until there is an answer.
+/// Repeats a question until there is an answer.
 pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     within(DEADLINE, what, ask)
 }

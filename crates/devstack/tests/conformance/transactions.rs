@@ -7,7 +7,7 @@ use crate::wire::batch::Batch;
 use crate::wire::transaction::TRANSACTION_TIMEOUT_MS;
 use crate::wire::{Fetch, Producer, ResponseError, Wire, settled};
 
-/// No producer id and no epoch: what a producer sends that begins.
+/// No producer id and no epoch, as a new producer sends them.
 const NONE: Producer = Producer { id: -1, epoch: -1 };
 
 /// A time-out that a test waits for, and longer than it takes to write a record.
@@ -72,7 +72,7 @@ fn producer_that_knows_its_epoch_gets_the_next_one() {
     let mut init = |known| wire.init_producer(Some(&id), TRANSACTION_TIMEOUT_MS, known);
     let second = init(first).unwrap();
     assert_eq!(second, Producer { epoch: first.epoch + 1, ..first });
-    // Its answer was lost: the same again.
+    // The same request again, as after a lost answer.
     assert_eq!(init(first), Ok(second));
     let third = init(second).unwrap();
     assert_eq!(third.epoch, second.epoch + 1);
@@ -184,7 +184,7 @@ fn idle_producer_is_not_timed_out() {
     let (id, topic) = (transactional_id(), topic(1));
     let mut wire = Wire::connect();
     let producer = wire.init_producer(Some(&id), SHORT_MS, NONE).unwrap();
-    // Another transaction of the same length runs out meanwhile, so the broker has looked.
+    // When another transaction with the same time-out is aborted, the broker has checked this one, too.
     let other = transactional_id();
     let hasty = wire.init_producer(Some(&other), SHORT_MS, NONE).unwrap();
     wire.add_partition(&other, hasty, &topic).unwrap();

@@ -1,4 +1,4 @@
-//! A dev stack of the test's own, and clients that come back to it quickly.
+//! A dev stack for each test, and clients that reconnect quickly.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
-/// Nothing in these tests takes this long, unless it hangs.
+/// A test that waits for longer than this fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-/// How long a broker that crashes is away.
+/// A crashed broker restarts after this time.
 pub(crate) const AWAY: Duration = Duration::from_millis(50);
 /// The topic of a test, with one partition.
 pub(crate) const TOPIC: &str = "topic";
@@ -24,7 +24,7 @@ pub(crate) async fn stack() -> DevStack {
     stack_with(Options::default()).await
 }
 
-/// A stack with [`TOPIC`], which may have been there before.
+/// A stack with [`TOPIC`], which may exist already.
 pub(crate) async fn stack_with(options: Options) -> DevStack {
     let stack = DevStack::start(options).unwrap();
     let admin: AdminClient<DefaultClientContext> = client(&stack, &[]);
@@ -44,7 +44,7 @@ pub(crate) fn config(stack: &DevStack, settings: &[(&str, &str)]) -> ClientConfi
     config.set("bootstrap.servers", stack.bootstrap_servers()).set("client.id", "test");
     config.set("reconnect.backoff.ms", "10").set("reconnect.backoff.max.ms", "50");
     config.set("retry.backoff.ms", "10").set("linger.ms", "0");
-    // Expected here, and many.
+    // Lost connections are expected, so they are not logged.
     config
         .set("log.connection.close", "false")
         .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
@@ -111,11 +111,11 @@ pub(crate) fn broken_requests() -> [Fault; 4] {
     [Fault::lose_answer(), Fault::disconnect(), Fault::crash_before(AWAY), Fault::crash_after(AWAY)]
 }
 
-/// Runs `case` with each of the faults, all at the same time: they wait more than they work.
+/// Runs `case` with each of the faults, all in parallel, because they mostly wait.
 ///
 /// # Panics
 ///
-/// If one does, saying with which fault.
+/// If a case panics. The message names its fault.
 pub(crate) fn all_at_once(
     faults: impl IntoIterator<Item = Fault>,
     case: impl AsyncFn(Fault) + Sync,

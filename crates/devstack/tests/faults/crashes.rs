@@ -1,4 +1,4 @@
-//! What outlives the broker, and the process.
+//! What survives a crash of the broker, or the end of the process.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ async fn a_broker_that_is_away_is_missed_and_the_registry_is_not() {
     let stack = stack().await;
     send(&idempotent(&stack), "a").await.unwrap();
     let producer: FutureProducer = client(&stack, &[("message.timeout.ms", "300")]);
-    // It has a connection to lose.
+    // So that a connection is open during the crash.
     producer.client().fetch_metadata(Some(TOPIC), DEADLINE).unwrap();
     stack.crash();
     let timed_out = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
@@ -81,7 +81,7 @@ async fn a_stack_with_a_file_keeps_all_over_stop_and_start() {
     let registered: serde_json::Value = registered.json().await.unwrap();
     let stopping = Instant::now();
     stack.stop();
-    // What does not let go is waited for that long.
+    // Dropping waits this long for anything that still holds the storage.
     assert!(stopping.elapsed() < Duration::from_secs(5), "something does not let go of the file");
 
     let stack = stack_with(options.clone()).await;
@@ -94,7 +94,7 @@ async fn a_stack_with_a_file_keeps_all_over_stop_and_start() {
     assert_eq!(answer["schema"], schema["schema"]);
     drop(stack);
 
-    // Dropped without a word, it keeps what it has acknowledged, too.
+    // Dropping it also keeps everything that was acknowledged.
     let stack = stack_with(options).await;
     assert_eq!(values(&stack), ["plain", "committed"]);
 }

@@ -48,7 +48,7 @@ impl Member {
         self.0.context().0.load(Ordering::Relaxed)
     }
 
-    /// The next value. A broker that is away is waited for.
+    /// The next value. Waits while the broker is down.
     fn next(&self) -> String {
         let end = Instant::now() + DEADLINE;
         loop {
@@ -109,7 +109,7 @@ async fn a_crash_keeps_members_and_offsets_of_a_group() {
     send(&producer, "b").await.unwrap();
     assert_eq!(member.next(), "b");
     assert_eq!(committed(&stack, GROUP), Offset::Offset(1));
-    // Still the same member: with another one's id it would be refused.
+    // It is still the same member: another member's commit would be refused.
     member.0.commit_consumer_state(CommitMode::Sync).unwrap();
     assert_eq!(committed(&stack, GROUP), Offset::Offset(2));
     assert_eq!(member.assignments(), 1, "nobody had to join again");

@@ -1,5 +1,5 @@
-//! What goes wrong on command, as a Kafka client sees it: librdkafka goes on by itself where it would with Apache
-//! Kafka, and nothing is lost or doubled.
+//! Injected faults, as a Kafka client sees them: librdkafka recovers like with Apache Kafka, and no record is lost or
+//! duplicated.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod clients;

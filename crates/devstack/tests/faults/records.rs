@@ -22,7 +22,7 @@ async fn whatever_happens_to_a_write_of_an_idempotent_producer_it_is_there_once(
         let producer = idempotent(&stack);
         stack.inject(fault.of(ApiKey::Produce).after(1));
         let written: Vec<String> = (0..20).map(|n| n.to_string()).collect();
-        // One is out before the fault, some are on their way with it, some come later.
+        // One record is sent before the fault, some during it, some after it.
         for values in [&written[..1], &written[1..15], &written[15..]] {
             let sends = values.iter().map(|value| send(&producer, value));
             for sent in futures::future::join_all(sends).await {

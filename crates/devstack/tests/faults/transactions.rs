@@ -17,7 +17,7 @@ fn transactional(stack: &DevStack) -> FutureProducer {
     client(stack, &[("transactional.id", "id")])
 }
 
-/// Calls again what failed for the moment, as its documentation asks for. What asks for an abort is the caller's.
+/// Repeats a call that failed with a retriable error, as librdkafka's documentation demands. Other errors are returned.
 fn insist(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
     loop {
         match call() {
@@ -27,7 +27,7 @@ fn insist(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaE
     }
 }
 
-/// Writes a value and commits an offset of [`GROUP`] in one transaction, as often as it takes.
+/// Writes a value and commits an offset of [`GROUP`] in one transaction, and repeats that until it succeeds.
 async fn transact(stack: &DevStack, producer: &FutureProducer, value: &str, offset: i64) {
     let consumer: BaseConsumer = client(stack, &[("group.id", GROUP)]);
     let group = consumer.group_metadata().unwrap();

@@ -1,4 +1,4 @@
-//! Produce requests whose records are none: each is refused with what Kafka says of it, and nothing of it is kept.
+//! Produce requests with invalid records. Each is refused with Kafka's error, and nothing of it is stored.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
@@ -50,7 +50,7 @@ fn batch(value: &[u8], compression: Compression) -> Vec<u8> {
     bytes.to_vec()
 }
 
-/// A batch with other bytes at a place, and the checksum that it then has.
+/// A batch with changed bytes and a correct checksum.
 fn changed(batch: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut batch = batch.to_vec();
     batch[at..at + bytes.len()].copy_from_slice(bytes);
@@ -73,7 +73,7 @@ fn holding(records: &[u8], codec: u8) -> Vec<u8> {
     sealed(batch)
 }
 
-/// Zeros, which pack well: as many as no broker should unpack.
+/// So many zeros that no broker should decompress them.
 fn bomb() -> Vec<u8> {
     let mut packed = zstd::Encoder::new(Vec::new(), 3).unwrap();
     let zeros = vec![0; 1 << 20];

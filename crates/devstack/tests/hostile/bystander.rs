@@ -1,4 +1,4 @@
-//! A producer and a consumer that behave well, and see to it that nobody takes that from them.
+//! A well-behaved producer and consumer, which check that they are not disturbed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,12 +12,12 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 const TOPIC: &str = "bystander";
-/// Records, however short the attack is.
+/// The smallest number of records, even if the attack is short.
 const AT_LEAST: u64 = 100;
-/// For one record, and for the consumer to come to the end.
+/// The deadline for one record, and for the consumer to reach the end.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Counts what was delivered. What was not fails the test.
+/// Counts delivered records. A failed delivery fails the test.
 #[derive(Default)]
 struct Deliveries(AtomicU64);
 
@@ -57,7 +57,7 @@ impl Bystander {
         Self { stop, producing, consuming, produced }
     }
 
-    /// All records were taken, and read in their order.
+    /// Checks that all records were acknowledged, and read in order.
     pub(crate) fn finish(self) {
         self.stop.store(true, Ordering::SeqCst);
         let count = self.producing.join().unwrap();
@@ -102,7 +102,7 @@ fn consume(bootstrap: &str, produced: &AtomicU64) -> Vec<u64> {
     let mut read = Vec::new();
     let mut last = Instant::now();
     while (read.len() as u64) < produced.load(Ordering::SeqCst) && last.elapsed() < DEADLINE {
-        // Errors come before the topic does.
+        // There are errors until the topic exists.
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
             read.push(u64::from_be_bytes(message.payload().unwrap().try_into().unwrap()));
             last = Instant::now();

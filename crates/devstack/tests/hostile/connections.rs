@@ -1,4 +1,4 @@
-//! Connections that come and go, or come and stay.
+//! Many connections, short and long ones.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -13,19 +13,19 @@ use kafka_protocol::messages::{
 use crate::scene::Scene;
 use crate::wire::{Client, Reply, request};
 
-/// As many connections as the limit of open files allows, each of which is open at both ends in this process.
+/// As many connections as the limit of open files allows. Both ends of each are in this process.
 fn connections_up_to(wanted: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let limit = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
-    // Each of the other tests needs some, too.
+    // The other tests need some, too.
     wanted.min(limit.unwrap_or(1_024).saturating_sub(400) / 2)
 }
 
-/// Connections that may be made before the broker must have accepted them: half of what the system lets wait.
+/// So many connections are made before the broker must have accepted them: half of the system's backlog.
 const AT_ONCE: usize = 64;
 
-/// Waits until the broker has accepted what came before.
+/// Waits until the broker has accepted the earlier connections.
 fn wait_for_accept(broker: &str) {
     assert!(!Client::connect(broker).served().is_empty());
 }
@@ -69,7 +69,7 @@ fn connections_beyond_the_limit_are_closed_and_later_ones_served() {
     let mut held = Vec::new();
     for index in 0..count {
         let mut client = Client::connect(&scene.broker());
-        // Those that are within the limit are served.
+        // Connections within the limit are served.
         if index % AT_ONCE == 0 && index < 1_900 {
             assert!(!client.served().is_empty());
         }
@@ -144,7 +144,7 @@ fn clients_that_leave_while_they_wait_are_not_waited_for() {
     };
     let fetch = FetchRequest::default().with_max_wait_ms(i32::MAX).with_min_bytes(i32::MAX);
     let fetch = request(ApiKey::Fetch, 12, &RequestKind::Fetch(fetch));
-    // More than may be open at once: those that left must be gone.
+    // More than may be open at once, so closed ones must not count.
     for index in 0..2_500 {
         let mut client = Client::connect(&scene.broker());
         client.send_frame(&if index % 2 == 0 { join(index) } else { fetch.clone() });

@@ -1,4 +1,4 @@
-//! Frames that are none, and bodies that are none.
+//! Invalid frames and invalid bodies.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -111,7 +111,7 @@ fn garbage_bodies_of_every_api_and_version_are_answered_or_refused() {
             frame.extend_from_slice(&body);
             let mut client = Client::connect(&scene.broker());
             client.send_frame(&frame);
-            // What it waits for in earnest, such as records, it waits for no longer.
+            // A valid request that waits, for records for example, is not waited for.
             client.end();
             match client.reply() {
                 Reply::Answer(answer) => {

@@ -1,4 +1,4 @@
-//! The registry, asked anything: it never has an error of its own.
+//! Arbitrary requests to the registry: it never answers with an internal error.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -168,7 +168,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 fn status(registry: &str, head: &[u8], body: &[u8]) -> Option<u16> {
     let mut stream = TcpStream::connect(registry).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // It may answer before it has read all.
+    // It may answer before it has read the whole request.
     let _ = stream.write_all(head).and_then(|()| stream.write_all(body));
     let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! A dev stack under attack, with someone who uses it, and what must be true in the end.
+//! A dev stack under attack with a well-behaved bystander, and the checks at the end.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use devstack::{DevStack, Options};
 use crate::bystander::Bystander;
 use crate::wire::Client;
 
-/// What this process may take at most: the stacks and clients of all tests, who may run at once. It takes about 85 MB:
-/// a stack and its bystander take 15, a connection that is idle some 20 kB, and nothing is reserved for what a length only
-/// promises.
+/// The memory limit of this process, with the stacks and clients of all tests, which may run in parallel. It takes
+/// about 85 MB: a stack and its bystander take 15 MB, an idle connection about 20 kB. A length field alone takes
+/// nothing.
 const MOST_RESIDENT_KB: u64 = 256 << 10;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts panics on threads of dev stacks: Tokio would keep them to itself.
+/// Counts panics on threads of dev stacks, which Tokio catches.
 fn count_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -49,7 +49,8 @@ impl Scene {
         self.stack.bootstrap_servers()
     }
 
-    /// The stack lives, the bystander has all its records in their order, nothing panicked, and memory was bounded.
+    /// Checks that the stack runs, the bystander has all its records in order, nothing panicked, and memory was
+    /// bounded.
     pub(crate) fn close(self) {
         let mut client = Client::connect(&self.broker());
         assert!(!client.served().is_empty());
@@ -60,7 +61,7 @@ impl Scene {
     }
 }
 
-/// `VmHWM` of this process; 0 where there is no such thing.
+/// `VmHWM` of this process, or 0 on systems without it.
 fn most_resident_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,4 +1,4 @@
-//! Bytes to and from the broker, without a client library in between.
+//! Bytes to and from the broker, without a client library.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -11,12 +11,12 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 pub(crate) const CORRELATION_ID: i32 = 77;
-/// How long an answer, or the end of a connection, may take.
+/// The deadline for an answer, or for the end of a connection.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client(TcpStream);
 
-/// What comes back.
+/// What the broker does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// A whole frame, without its length.
@@ -34,7 +34,7 @@ impl Client {
         Self(stream)
     }
 
-    /// Sends bytes as they are. That the broker has closed the connection meanwhile is no error.
+    /// Sends bytes. It is no error if the broker has closed the connection.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         if let Err(error) = self.0.write_all(bytes) {
             assert!(is_closed(error.kind()), "sending: {error}");
@@ -46,7 +46,7 @@ impl Client {
         self.send(&[&(frame.len() as i32).to_be_bytes(), frame].concat());
     }
 
-    /// Says that no more is sent.
+    /// Ends the sending direction.
     pub(crate) fn end(&mut self) {
         let _ = self.0.shutdown(std::net::Shutdown::Write);
     }
@@ -79,7 +79,7 @@ impl Client {
         }
     }
 
-    /// Each API with its versions, as the broker says.
+    /// Each API with the versions that the broker reports.
     pub(crate) fn served(&mut self) -> Vec<(ApiKey, i16)> {
         let body = RequestKind::ApiVersions(ApiVersionsRequest::default());
         let answer = self.ask(0, &body, ApiKey::ApiVersions);
@@ -102,7 +102,7 @@ fn is_closed(kind: ErrorKind) -> bool {
     )
 }
 
-/// A frame up to where the body begins.
+/// The start of a frame, up to the body.
 pub(crate) fn header(api: ApiKey, version: i16) -> BytesMut {
     let mut frame = BytesMut::new();
     RequestHeader::default()

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The broker that is killed, or one that is there already.
+/// The broker that is killed, or a running one.
 pub enum Broker {
     Ours(Devstack),
     /// Address, and a program that stops and starts it.
@@ -25,7 +25,7 @@ impl Broker {
         }
     }
 
-    /// Is there no way to stop it?
+    /// Whether it can't be stopped.
     pub fn is_only_watched(&self) -> bool {
         matches!(self, Self::Theirs(_, None))
     }
@@ -37,7 +37,7 @@ impl Broker {
         }
     }
 
-    /// SIGKILL; a broker that isn't ours is only stopped.
+    /// Kills it with SIGKILL. A broker that isn't ours is only stopped.
     pub fn kill(&mut self) {
         match self {
             Self::Ours(devstack) => devstack.kill(),
@@ -46,7 +46,7 @@ impl Broker {
         }
     }
 
-    /// Starts it in the same place, and waits until it listens.
+    /// Starts it with the same data and port, and waits until it listens.
     pub fn restart(&mut self) {
         match self {
             Self::Ours(devstack) => {
@@ -73,7 +73,7 @@ fn command(program: &str, argument: &str) {
     assert!(status.success(), "{program} {argument}: {status}");
 }
 
-/// A process of this crate's program with a data directory and a port of its own. Killed when dropped.
+/// A process of the program `devstack` with its own data directory and port. Killed when dropped.
 pub struct Devstack {
     process: Option<Child>,
     dir: TempDir,
@@ -84,7 +84,7 @@ pub struct Devstack {
 
 impl Devstack {
     fn start() -> Self {
-        // Free a moment ago; the same one again after each kill, as the clients know no other.
+        // A port that was free a moment ago. After a kill it is used again, because the clients know it.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("killed-{port}"));
         std::fs::create_dir_all(&logs).unwrap();

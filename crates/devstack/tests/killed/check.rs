@@ -1,4 +1,4 @@
-//! What must be true of the topics in the end.
+//! The checks of the topics at the end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::reading::{Row, committed_and_ends, read};
 use crate::run::Run;
 use crate::writer::{Written, value};
 
-/// What the clients were told.
+/// The answers that the clients got.
 pub struct Story<'a> {
     pub run: &'a Run,
     pub written: &'a [Written],
@@ -16,7 +16,7 @@ pub struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Panics at the first broken promise.
+    /// Panics at the first violation.
     pub fn check(&self) -> String {
         let run = self.run;
         let [plain, input, output] =
@@ -44,7 +44,7 @@ impl Story<'_> {
         let there: HashMap<(i32, i64), &str> =
             rows.iter().map(|row| ((row.partition, row.offset), &*row.value)).collect();
         for written in self.written {
-            // A batch that the broker has had before, and too long ago to say where, is acknowledged without an offset.
+            // An old duplicate is acknowledged without an offset.
             let acked =
                 written.acked.iter().filter(|(acked, _, offset, _)| acked == topic && *offset >= 0);
             for (_, partition, offset, number) in acked {
@@ -59,7 +59,7 @@ impl Story<'_> {
         }
     }
 
-    /// Each writer has waited until everything was acknowledged, so nothing may be missing either.
+    /// Each writer has waited for all acknowledgements, so nothing may be missing.
     fn assert_written_once_in_order(&self, topic: &str, rows: &[Row], parity: usize) {
         let mut found: BTreeMap<(usize, i32), Vec<usize>> = BTreeMap::new();
         for row in rows {
@@ -86,7 +86,7 @@ impl Story<'_> {
         assert!(found.is_empty(), "{topic}: records of nobody: {:?}", found.keys());
     }
 
-    /// How many were committed, and how many have an unknown fate.
+    /// The number of committed transactions, and of those with an unknown outcome.
     fn assert_transactions_are_whole(&self, output: &[Row]) -> (usize, usize) {
         let mut visible: HashMap<&str, Vec<&str>> = HashMap::new();
         for row in output {

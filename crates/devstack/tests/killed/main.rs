@@ -1,12 +1,12 @@
-//! The broker as a process that is killed at random moments under load: nothing acknowledged is lost, nothing is there
-//! twice, transactions are whole.
+//! The broker as a process that is killed at random moments under load. No acknowledged record is lost or duplicated,
+//! and every transaction is complete or absent.
 //!
-//! `TRIPSTREAM_TEST_KILLS` is how often it is killed (5 if not set), `TRIPSTREAM_TEST_SEED` repeats the choices of a
-//! run, though not its timing. With `TRIPSTREAM_TEST_BOOTSTRAP` the same is asked of a broker that runs already, which
-//! is stopped and started by `TRIPSTREAM_TEST_KAFKA_JVM` if that is set, and left alone if not.
+//! `TRIPSTREAM_TEST_KILLS` is the number of kills (default 5). `TRIPSTREAM_TEST_SEED` repeats the random choices of a
+//! run, but not its timing. With `TRIPSTREAM_TEST_BOOTSTRAP` a running broker is tested instead. The program in
+//! `TRIPSTREAM_TEST_KAFKA_JVM` stops and starts it, or it is only watched if that is not set.
 
 // Clippy's exception for tests sees functions marked as tests only, and rustc takes the harness for a library.
-// The seed and what a run has done are to be seen.
+// The seed and a summary of the run are printed.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub)]
 
 mod broker;
@@ -90,7 +90,7 @@ fn broker_that_is_killed_again_and_again_keeps_its_word() {
     reading::await_group(&run, PARTITIONS);
     run.pipelines_stop.store(true, Ordering::Relaxed);
     let transactions = join(pipelines);
-    // What is checked is what a file says that was left by a kill.
+    // The final state is checked after a last kill.
     broker.kill();
     broker.restart();
     let story = check::Story { run: &run, written: &written, transactions: &transactions };

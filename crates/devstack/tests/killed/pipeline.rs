@@ -1,4 +1,4 @@
-//! A consumer and a transactional producer that copy records, each exactly once, whatever becomes of the broker.
+//! A consumer and a transactional producer that copy records exactly once, even if the broker is killed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use crate::PARTITIONS;
 use crate::run::Run;
 
-/// Longer than a restart takes, so that a call rarely ends before the broker is back.
+/// Longer than a restart, so that a call rarely ends while the broker is down.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const TRANSACTION: Duration = Duration::from_millis(40);
 const RECORDS_PER_TRANSACTION: usize = 200;
 
-/// What the broker has said of a transaction.
+/// The outcome of a transaction, as far as the client knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Committed,
@@ -38,7 +38,7 @@ pub struct Transaction {
     pub outcome: Outcome,
 }
 
-/// Notes that partitions were taken away: what was read before must not be committed after.
+/// Notes when partitions are revoked: records read before must not be committed afterwards.
 #[derive(Default)]
 struct Revocations(AtomicBool);
 
@@ -69,7 +69,7 @@ impl Pipeline {
         Self { run, number, rng, transactions: Vec::new() }
     }
 
-    /// Copies until it is told to stop; begins anew after each error, like a service that is restarted.
+    /// Copies until it is stopped. After an error it starts again with new clients, like a restarted service.
     pub fn work(mut self) -> Vec<Transaction> {
         while !self.is_stopped() {
             let Ok(clients) = self.start() else { continue };
@@ -109,7 +109,7 @@ impl Pipeline {
         Ok(Clients { consumer, producer })
     }
 
-    /// One transaction. After an error its clients are of no use any more.
+    /// One transaction. After an error the clients can't be used any more.
     fn transact(&mut self, clients: &Clients) -> KafkaResult<()> {
         clients.producer.begin_transaction()?;
         let key = format!("{}-{}", self.number, self.transactions.len());
@@ -137,7 +137,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Copies what comes for a while. False if nothing came, or if partitions were taken away meanwhile.
+    /// Copies the records that arrive for a while. `false` without records, or if partitions were revoked.
     fn copy(
         &mut self,
         clients: &Clients,
@@ -155,7 +155,7 @@ impl Pipeline {
                 && read < RECORDS_PER_TRANSACTION
         };
         while is_on(values.len()) {
-            // An error says that the broker is away; the consumer finds it again by itself.
+            // The broker is down. The consumer reconnects by itself.
             let Some(Ok(message)) = clients.consumer.poll(Duration::from_millis(5)) else {
                 continue;
             };
@@ -182,7 +182,7 @@ fn offsets(topic: &str, offsets: impl Iterator<Item = (i32, i64)>) -> TopicParti
     list
 }
 
-/// Asks until the answer is final: an error that may be retried says nothing of the transaction.
+/// Repeats a call until its answer is final. A retriable error leaves the outcome open.
 fn commit(producer: &ThreadedProducer<DefaultProducerContext>) -> KafkaResult<()> {
     loop {
         match producer.commit_transaction(CALL_TIMEOUT) {

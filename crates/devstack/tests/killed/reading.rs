@@ -1,4 +1,4 @@
-//! Topics as a reader of committed records finds them.
+//! Reading topics with read_committed.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn partitions(topic: &str, partitions: i32) -> TopicPartitionList {
     list
 }
 
-/// What the group has committed for the input, and where that ends.
+/// The committed offsets of the group in the input, and the ends of its partitions.
 pub fn committed_and_ends(run: &Run, count: i32) -> Vec<(i64, i64)> {
     let timeout = Duration::from_secs(10);
     let consumer = consumer(run, &run.group);

@@ -1,4 +1,4 @@
-//! What the clients of a run share: names, how far they are, when to stop.
+//! What the clients of a run share: names, progress, when to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 
 use crate::waiting::within;
 
-/// How long anything may take that only has to happen at some time.
+/// The deadline for anything that must happen eventually.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What all clients of a run share.
@@ -44,7 +44,7 @@ impl Run {
     pub fn client(&self, settings: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap);
-        // A broker that is back is to be found at once.
+        // Clients should reconnect at once.
         config.set("reconnect.backoff.ms", "20").set("reconnect.backoff.max.ms", "200");
         for (key, value) in settings {
             config.set(*key, *value);
@@ -61,7 +61,7 @@ impl Run {
     }
 }
 
-/// Asks again and again until there is an answer.
+/// Repeats a question until there is an answer.
 pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     within(DEADLINE, what, ask)
 }

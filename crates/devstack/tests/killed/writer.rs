@@ -1,4 +1,4 @@
-//! An idempotent producer that writes without end, and remembers what was acknowledged.
+//! An idempotent producer that writes continuously, and records what was acknowledged.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::run::{DEADLINE, Run};
 const TICK: Duration = Duration::from_millis(5);
 const RECORDS_PER_TICK: usize = 10;
 
-/// What a writer has written: numbers from 0 on, alternately to the two topics.
+/// The records of a writer: numbers from 0 on, alternating between two topics.
 pub struct Written {
     pub writer: usize,
     pub sent: usize,
@@ -58,7 +58,7 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// Writes until it is told to stop, then waits until everything is acknowledged.
+/// Writes until it is stopped, then waits until everything is acknowledged.
 pub fn write(run: &Arc<Run>, writer: usize) -> Written {
     let deliveries =
         Deliveries { run: Arc::clone(run), delivered: Mutex::new(Delivered::default()) };
@@ -66,7 +66,7 @@ pub fn write(run: &Arc<Run>, writer: usize) -> Written {
         .client(&[
             ("enable.idempotence", "true"),
             ("linger.ms", "2"),
-            // Longer than any restart takes: whatever was sent is acknowledged at last.
+            // Longer than any restart, so that every record is acknowledged in the end.
             ("message.timeout.ms", "120000"),
             ("retry.backoff.ms", "20"),
         ])
@@ -82,7 +82,7 @@ pub fn write(run: &Arc<Run>, writer: usize) -> Written {
                 .partition(partition);
             match producer.send(record) {
                 Ok(()) => sent += 1,
-                // The broker is away for long.
+                // The broker is down for long.
                 Err((error, _)) if error.rdkafka_error_code() == Some(QueueFull) => break,
                 Err((error, _)) => panic!("writer {writer}: {error}"),
             }

@@ -1,8 +1,8 @@
-//! Waiting for something that a broker does at some time.
+//! Waiting for something that a broker does eventually.
 
 use std::time::{Duration, Instant};
 
-/// Asks again and again until there is an answer.
+/// Repeats a question until there is an answer.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! What administrators see and do.
+//! Listing, describing and deleting groups.
 
 use kafka_protocol::ResponseError;
 

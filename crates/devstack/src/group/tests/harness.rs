@@ -1,4 +1,4 @@
-//! A coordinator with what it stores and answers.
+//! A coordinator, its stored changes and its answers.
 
 use std::collections::{BTreeMap, HashMap};
 

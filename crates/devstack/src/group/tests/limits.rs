@@ -1,4 +1,4 @@
-//! How much a coordinator takes on.
+//! The limits of the coordinator.
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;

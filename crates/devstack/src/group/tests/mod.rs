@@ -1,4 +1,4 @@
-//! Tests of the coordinator: a world of clients, whose time the tests move.
+//! Tests of the coordinator with simulated clients and a simulated clock.
 
 mod admin;
 mod harness;

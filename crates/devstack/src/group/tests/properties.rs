@@ -1,4 +1,4 @@
-//! What holds however clients behave.
+//! Properties that hold for any behaviour of clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 

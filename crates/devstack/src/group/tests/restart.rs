@@ -1,4 +1,4 @@
-//! What a new process knows of groups.
+//! Groups after a restart of the process.
 
 use kafka_protocol::ResponseError;
 

@@ -1,4 +1,4 @@
-//! What happens when nothing comes.
+//! Time-outs: members that send nothing.
 
 use kafka_protocol::ResponseError;
 

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use serde_json::json;
 
 use super::{HttpAnswer, QueryOptions, Registry, answer, resource};
+use crate::registry::catalog::SubjectVersion;
 use crate::registry::error::RegistryError;
 use crate::registry::submission::AVRO;
 
@@ -41,9 +42,7 @@ async fn subjects_with(
     id: Path<String>,
     registry: Data<Registry>,
 ) -> HttpAnswer {
-    let (options, id) = (QueryOptions::of(&request)?, number(&id)?);
-    let deleted = options.deleted();
-    let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
+    let (options, versions) = find_versions(&request, &id, &registry).await?;
     let mut subjects: Vec<_> = versions.into_iter().map(|version| version.subject).collect();
     subjects.dedup();
     Ok(answer(&options.page(subjects)?))
@@ -54,10 +53,20 @@ async fn versions_with(
     id: Path<String>,
     registry: Data<Registry>,
 ) -> HttpAnswer {
-    let (options, id) = (QueryOptions::of(&request)?, number(&id)?);
+    let (options, versions) = find_versions(&request, &id, &registry).await?;
+    Ok(answer(&options.page(versions)?))
+}
+
+/// The versions with the schema that a request names.
+async fn find_versions(
+    request: &HttpRequest,
+    id: &str,
+    registry: &Registry,
+) -> Result<(QueryOptions, Vec<SubjectVersion>), RegistryError> {
+    let (options, id) = (QueryOptions::of(request)?, number(id)?);
     let deleted = options.deleted();
     let versions = registry.ask(|catalog| catalog.versions_with(id, deleted)).await?;
-    Ok(answer(&options.page(versions)?))
+    Ok((options, versions))
 }
 
 /// Parses an id, an `int` in Java. Anything else is an unknown path in Confluent's registry.
