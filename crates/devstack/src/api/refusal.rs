@@ -7,6 +7,9 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
 };
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -18,11 +21,11 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 };
 use kafka_protocol::messages::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey,
-    CreateTopicsRequest, CreateTopicsResponse, EndTxnResponse, FetchResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatResponse, InitProducerIdResponse,
-    JoinGroupResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetFetchRequest,
-    OffsetFetchResponse, ProduceRequest, ProduceResponse, ProducerId, SyncGroupResponse,
-    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest, DeleteRecordsResponse,
+    EndTxnResponse, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, ListOffsetsRequest,
+    ListOffsetsResponse, OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse,
+    ProducerId, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -40,6 +43,7 @@ pub(crate) fn refuse(request: &Request, error: ResponseError) -> Result<Bytes, W
         ApiKey::Fetch => request.answer(&FetchResponse::default().with_error_code(code)),
         ApiKey::ListOffsets => request.answer(&list_offsets(&request.body()?, code)),
         ApiKey::CreateTopics => request.answer(&create_topics(request.body()?, code)),
+        ApiKey::DeleteRecords => request.answer(&delete_records(request.body()?, code)),
         ApiKey::OffsetFetch => {
             request.answer(&offset_fetch(request.body()?, request.version, code))
         }
@@ -100,6 +104,20 @@ fn create_topics(request: CreateTopicsRequest, code: i16) -> CreateTopicsRespons
         .into_iter()
         .map(|topic| CreatableTopicResult::default().with_name(topic.name).with_error_code(code));
     CreateTopicsResponse::default().with_topics(topics.collect())
+}
+
+fn delete_records(request: DeleteRecordsRequest, code: i16) -> DeleteRecordsResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            DeleteRecordsPartitionResult::default()
+                .with_partition_index(partition.partition_index)
+                .with_low_watermark(-1)
+                .with_error_code(code)
+        });
+        let partitions = partitions.collect();
+        DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions)
+    });
+    DeleteRecordsResponse::default().with_topics(topics.collect())
 }
 
 fn offset_fetch(request: OffsetFetchRequest, version: i16, code: i16) -> OffsetFetchResponse {

@@ -339,7 +339,7 @@ fn each_api_can_be_refused_in_each_version() {
             let read = Request::read(frame).unwrap();
             match api::refuse(&read, error) {
                 Ok(answer) => drop(decode(api, version, &answer)),
-                // Not every API has a place for it.
+                // Only the APIs that tests refuse have such an answer.
                 Err(refused) => assert!(
                     refused.to_string().contains("not provided for"),
                     "{api:?} {version}: {refused}"
