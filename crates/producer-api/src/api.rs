@@ -1,53 +1,29 @@
-//! The five endpoints.
+//! What all workers share: the parts that the endpoints work with, some of which are there only once Kafka is.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource};
-use chrono::{DateTime, Utc};
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use actix_web::web::{Bytes, Payload};
 use generator::Generator;
-use models::commands::{GenerateDriverEarning, GenerateRider, GenerateTrip, GenerateTrips};
-use models::records::CompleteTrip;
-use serde::Serialize;
 use service::Context;
 
-use crate::access::Access;
-use crate::answer::{self, Refusal};
-use crate::atomic::{Atomic, Command, Request, Shape};
-use crate::config::{ProducerConfig, RECORDS_PER_TRIP};
-use crate::filled;
-use crate::metrics::Metrics;
-use crate::publisher::{Publisher, Routed};
-use crate::stream;
-use crate::trace::Trace;
-use crate::wishes::{Writing, accepts_lines, writing};
-
-/// The paths that this module answers.
-pub(crate) const PATHS: [&str; 5] = [
-    "/api/generate-trip",
-    "/api/generate-driver-earning",
-    "/api/generate-rider",
-    "/api/generate-complete-trip",
-    "/api/generate-multiple-trips",
-];
-
-/// Trips that are made before other requests of the same worker get a turn: about half a millisecond's work.
-pub(crate) const TRIPS_PER_TURN: u32 = 64;
-/// A trip as JSON takes about this much.
-pub(crate) const TRIP_JSON_BYTES: usize = 1024;
+use crate::access::{Access, Denied};
+use crate::atomic::Atomic;
+use crate::config::ProducerConfig;
+use crate::headers::{Writing, writing};
+use crate::metrics::ApiMetrics;
+use crate::publisher::Publisher;
+use crate::refusal::Refusal;
 
 /// What all workers share.
 pub(crate) struct Api {
     config: ProducerConfig,
     access: Access,
     ctx: Context,
-    metrics: Metrics,
+    metrics: ApiMetrics,
     generator: Generator,
     /// The number of the next record or trip.
     next: AtomicU64,
@@ -61,7 +37,7 @@ impl Api {
     pub(crate) fn new(
         config: ProducerConfig,
         ctx: Context,
-        metrics: Metrics,
+        metrics: ApiMetrics,
         generator: Generator,
     ) -> Self {
         Self {
@@ -117,7 +93,7 @@ impl Api {
         self.next.fetch_add(count.into(), Ordering::Relaxed)
     }
 
-    pub(crate) const fn metrics(&self) -> &Metrics {
+    pub(crate) const fn metrics(&self) -> &ApiMetrics {
         &self.metrics
     }
 
@@ -125,30 +101,29 @@ impl Api {
         self.generator
     }
 
+    /// What writes transactions. There whenever a [publisher](Api::publisher) is.
+    pub(crate) fn atomic(&self) -> &Atomic {
+        self.atomic.get().expect("there before the publisher is")
+    }
+
+    /// Whether a request with these headers may use the endpoints.
+    pub(crate) fn let_in(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        self.access.check(headers)
+    }
+
+    /// The largest `number_of_trips`; `streamed`: of an answer that is written line by line.
+    pub(crate) const fn max_trips(&self, streamed: bool) -> u32 {
+        let ProducerConfig { max_trips_streamed, max_trips_per_request, .. } = self.config;
+        if streamed { max_trips_streamed } else { max_trips_per_request }
+    }
+
     /// How the records of `request` are to be written.
-    fn writing(&self, request: &HttpRequest) -> Result<Writing, Refusal> {
+    pub(crate) fn writing(&self, request: &HttpRequest) -> Result<Writing, Refusal> {
         Ok(writing(request, self.config.atomic)?)
     }
 
-    /// Makes and answers what is to be written in one transaction.
-    async fn transaction(
-        &self,
-        writing: &Writing,
-        command: Command,
-        request: &HttpRequest,
-        body: &[u8],
-    ) -> Result<HttpResponse, Refusal> {
-        let publisher = self.publisher()?;
-        let request = Request { command, path: request.path(), body, trace: Trace::known(request) };
-        let atomic = self.atomic.get().expect("there before the publisher is");
-        if let Writing::Once(key) = writing {
-            return atomic.write_once(publisher, request, key).await;
-        }
-        let first = self.numbers(request.command.numbers());
-        atomic.write(publisher, request, self.generator, first).await
-    }
-
-    async fn body(&self, payload: Payload) -> Result<Bytes, Refusal> {
+    /// Reads the body of a request, within the limits of size and time.
+    pub(crate) async fn body(&self, payload: Payload) -> Result<Bytes, Refusal> {
         let read = payload.to_bytes_limited(self.config.body_limit_bytes);
         match tokio::time::timeout(self.config.body_timeout, read).await {
             Err(_) => Err(Refusal::BodyTooSlow),
@@ -157,186 +132,4 @@ impl Api {
             Ok(Ok(Ok(body))) => Ok(body),
         }
     }
-}
-
-/// Mounts the endpoints.
-pub(crate) fn configure(routes: &mut ServiceConfig) {
-    let [trip, driver_earning, rider, complete_trip, multiple_trips] = PATHS.map(post_only);
-    routes
-        .service(trip.route(web::post().to(generate_trip)))
-        .service(driver_earning.route(web::post().to(generate_driver_earning)))
-        .service(rider.route(web::post().to(generate_rider)))
-        .service(complete_trip.route(web::post().to(generate_complete_trip)))
-        .service(multiple_trips.route(web::post().to(generate_multiple_trips)));
-}
-
-fn post_only(
-    path: &str,
-) -> Resource<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
-> {
-    web::resource(path)
-        .default_service(web::to(async || answer::method_not_allowed("POST")))
-        .wrap(from_fn(let_in))
-}
-
-/// Lets requests pass whose clients may use the endpoints. Nothing of their bodies has been read by then.
-async fn let_in(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let api = request.app_data::<Data<Api>>().expect("set with the app");
-    match api.access.check(request.headers()) {
-        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
-        Err(denied) => Ok(request.error_response(Refusal::from(denied)).map_into_right_body()),
-    }
-}
-
-fn now() -> DateTime<Utc> {
-    SystemTime::now().into()
-}
-
-fn content_type(request: &HttpRequest) -> Option<&str> {
-    request.headers().get(CONTENT_TYPE)?.to_str().ok()
-}
-
-async fn generate_trip(
-    request: HttpRequest,
-    payload: Payload,
-    api: Data<Api>,
-) -> Result<HttpResponse, Refusal> {
-    let body = api.body(payload).await?;
-    let command = GenerateTrip::from_body(content_type(&request), &body)?;
-    let writing = api.writing(&request)?;
-    if writing != Writing::Plain {
-        return api.transaction(&writing, Command::Trip(command), &request, &body).await;
-    }
-    let publisher = api.publisher()?;
-    let completion = now();
-    let drawn = api.generator.trip(api.numbers(1), completion);
-    produce(publisher, &filled::trip(drawn, command, completion), &request).await
-}
-
-async fn generate_driver_earning(
-    request: HttpRequest,
-    payload: Payload,
-    api: Data<Api>,
-) -> Result<HttpResponse, Refusal> {
-    let body = api.body(payload).await?;
-    let command = GenerateDriverEarning::from_body(content_type(&request), &body)?;
-    let writing = api.writing(&request)?;
-    if writing != Writing::Plain {
-        return api.transaction(&writing, Command::DriverEarning(command), &request, &body).await;
-    }
-    let publisher = api.publisher()?;
-    let drawn = api.generator.driver_earning(api.numbers(1));
-    produce(publisher, &filled::driver_earning(drawn, command), &request).await
-}
-
-async fn generate_rider(
-    request: HttpRequest,
-    payload: Payload,
-    api: Data<Api>,
-) -> Result<HttpResponse, Refusal> {
-    let body = api.body(payload).await?;
-    let command = GenerateRider::from_body(content_type(&request), &body)?;
-    let writing = api.writing(&request)?;
-    if writing != Writing::Plain {
-        return api.transaction(&writing, Command::Rider(command), &request, &body).await;
-    }
-    let publisher = api.publisher()?;
-    let drawn = api.generator.rider(api.numbers(1));
-    produce(publisher, &filled::rider(drawn, command), &request).await
-}
-
-/// Takes no body, and like FastAPI looks at none.
-async fn generate_complete_trip(
-    request: HttpRequest,
-    api: Data<Api>,
-) -> Result<HttpResponse, Refusal> {
-    let writing = api.writing(&request)?;
-    if writing != Writing::Plain {
-        return api.transaction(&writing, Command::CompleteTrip, &request, b"").await;
-    }
-    let mut batch = api.publisher()?.batch(RECORDS_PER_TRIP, Trace::known(&request))?;
-    let trip = api.generator.complete_trip(api.numbers(1), now());
-    batch.send_trip(&trip)?;
-    batch.delivered().await?;
-    Ok(ok(json_of(&trip)))
-}
-
-async fn generate_multiple_trips(
-    request: HttpRequest,
-    payload: Payload,
-    api: Data<Api>,
-) -> Result<HttpResponse, Refusal> {
-    let body = api.body(payload).await?;
-    let writing = api.writing(&request);
-    let lines = accepts_lines(&request);
-    // What belongs into one transaction is held in memory until that is committed.
-    let streamed = lines && matches!(writing, Ok(Writing::Plain));
-    let max_trips =
-        if streamed { api.config.max_trips_streamed } else { api.config.max_trips_per_request };
-    let command = GenerateTrips::from_body(content_type(&request), &body, max_trips)?;
-    // As at the other endpoints, what is wrong with the body is said first.
-    let writing = writing?;
-    let trips = command.number_of_trips;
-    if streamed {
-        return stream::trips(api, trips, Trace::known(&request)).await;
-    }
-    if writing != Writing::Plain {
-        let shape = if lines { Shape::Lines } else { Shape::Array };
-        let command = Command::Trips { number: trips, shape };
-        return api.transaction(&writing, command, &request, &body).await;
-    }
-    let mut batch = api.publisher()?.batch(trips * RECORDS_PER_TRIP, Trace::known(&request))?;
-    let first = api.numbers(trips);
-    // Written while the first records are on their way already.
-    let mut json = Vec::with_capacity(2 + trips as usize * TRIP_JSON_BYTES);
-    json.push(b'[');
-    for i in 0..trips {
-        if i > 0 {
-            json.push(b',');
-            if i % TRIPS_PER_TURN == 0 {
-                tokio::task::yield_now().await;
-            }
-        }
-        let trip: CompleteTrip = api.generator.complete_trip(first + u64::from(i), now());
-        batch.send_trip(&trip)?;
-        write_json(&mut json, &trip);
-    }
-    json.push(b']');
-    batch.delivered().await?;
-    Ok(ok(json))
-}
-
-/// Sends one record and answers with it once Kafka has it.
-async fn produce<T: Routed>(
-    publisher: &Publisher,
-    record: &T,
-    request: &HttpRequest,
-) -> Result<HttpResponse, Refusal> {
-    publisher.single(record, Trace::known(request))?.delivered().await?;
-    Ok(ok(json_of(record)))
-}
-
-fn ok(json: Vec<u8>) -> HttpResponse {
-    answer::json(&mut HttpResponse::Ok(), json)
-}
-
-fn json_of(record: &impl Serialize) -> Vec<u8> {
-    let mut json = Vec::with_capacity(TRIP_JSON_BYTES);
-    write_json(&mut json, record);
-    json
-}
-
-/// Non-finite numbers become `null`, as pydantic writes them.
-pub(crate) fn write_json(json: &mut Vec<u8>, record: &impl Serialize) {
-    serde_json::to_writer(json, record).expect("records have no map with odd keys");
 }

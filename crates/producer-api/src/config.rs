@@ -12,12 +12,11 @@ use models::topics::Topics;
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, Settings, ShutdownConfig};
 
-use crate::publisher::capacity::RECORD_UNIT_BYTES;
+use crate::capacity::RECORD_UNIT_BYTES;
 use crate::tls::Tls;
+use crate::trip_cost::RECORDS_PER_TRIP;
 use crate::{access, cors};
 
-/// Records of one trip: trip, driver earning, rider.
-pub(crate) const RECORDS_PER_TRIP: u32 = 3;
 /// librdkafka's own limit on `linger.ms`.
 const LONGEST_LINGER: Duration = Duration::from_secs(900);
 /// The times that a client may be given. actix-web's clock ticks each half second: shorter ones would be over at once.
@@ -176,6 +175,15 @@ impl ProducerConfig {
         })
     }
 
+    /// What connections are encrypted with; `None` for plain HTTP.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::load`].
+    pub(crate) fn tls(&self) -> Result<Option<Tls>, ConfigError> {
+        Tls::load(self.tls_certificate.as_deref(), self.tls_key.as_deref())
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         self.validate_access()?;
         self.validate_patience()?;
@@ -193,7 +201,7 @@ impl ProducerConfig {
                 return invalid("cors_origins", reason);
             }
         }
-        Tls::load(self).map(drop)
+        self.tls().map(drop)
     }
 
     /// How many clients there may be, and how slow.

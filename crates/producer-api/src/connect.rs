@@ -12,13 +12,13 @@ use models::topics::Topic;
 use service::{Context, Dependency, Health, with_causes};
 use tracing::info;
 
-use crate::atomic::{Atomic, Ledger, TransactionMetrics, Transactor};
+use crate::atomic::{Atomic, KeyTopic, TransactionMetrics, Transactor};
 use crate::config::ProducerApiConfig;
 use crate::error::Error;
-use crate::idempotency::Keys;
+use crate::idempotency::IdempotencyKeys;
 use crate::idempotency::index::Bounds;
 use crate::idempotency::reader::Reader;
-use crate::metrics::Metrics;
+use crate::metrics::ApiMetrics;
 use crate::publisher::{Publisher, Target};
 
 const KAFKA: &str = "kafka";
@@ -52,7 +52,7 @@ pub(crate) fn serving(health: &Health) {
 pub(crate) async fn publisher(
     config: &ProducerApiConfig,
     ctx: &Context,
-    metrics: Metrics,
+    metrics: ApiMetrics,
 ) -> Result<Publisher, Error> {
     let registry = RegistryClient::new(&config.registry).map_err(Error::Registry)?;
     let (counts, schemas) = tokio::try_join!(
@@ -83,7 +83,7 @@ pub(crate) async fn atomic(
     config: &ProducerApiConfig,
     port: u16,
     ctx: &Context,
-    metrics: Metrics,
+    metrics: ApiMetrics,
 ) -> Result<Atomic, Error> {
     let transactor = |id| Transactor::new(&config.kafka, &config.producer, id);
     let own = transactor(config.producer.transactional_id(port))?;
@@ -92,18 +92,18 @@ pub(crate) async fn atomic(
     let shared = if topic.is_empty() {
         None
     } else {
-        let ledger = ledger(config, topic.clone(), &ctx.health).await?;
-        Some((transactor(topic)?, ledger))
+        let key_topic = key_topic(config, topic.clone(), &ctx.health).await?;
+        Some((transactor(topic)?, key_topic))
     };
     Atomic::start(&config.producer, own, shared, metrics)
 }
 
 /// Creates the topic of keys when absent and reads it.
-async fn ledger(
+async fn key_topic(
     config: &ProducerApiConfig,
     topic: String,
     health: &Health,
-) -> Result<Ledger, Error> {
+) -> Result<KeyTopic, Error> {
     let wanted = Topic { name: topic, partitions: 1, replicas: config.producer.internal_replicas };
     let wanted = Wanted { topic: &wanted, configs: &[("cleanup.policy", "compact")] };
     topics_ready(config, &[wanted], health).await.map_err(|error| match error {
@@ -114,7 +114,7 @@ async fn ledger(
     let producer = &config.producer;
     let bounds =
         Bounds { window: producer.idempotency_window, keys: producer.idempotency_keys as usize };
-    let keys = Keys::new(bounds);
+    let keys = IdempotencyKeys::new(bounds);
     let reader = Arc::new(Mutex::new(Reader::new(&config.kafka, &topic)?));
     let read = || {
         let (keys, reader) = (keys.clone(), Arc::clone(&reader));
@@ -130,7 +130,7 @@ async fn ledger(
     let reader = Arc::into_inner(reader).expect("no attempt is under way any more");
     let reader = reader.into_inner().expect("reading the topic of keys doesn't panic");
     info!(topic, keys = keys.len(), "idempotency keys read");
-    Ok(Ledger { keys, topic, reader })
+    Ok(KeyTopic { keys, topic, reader })
 }
 
 async fn partition_counts(

@@ -7,9 +7,8 @@ use actix_web::http::Uri;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use crate::atomic::REPLAYED;
+use crate::headers::{ATOMIC, IDEMPOTENCY_KEY, REPLAYED};
 use crate::trace;
-use crate::wishes::{ATOMIC, IDEMPOTENCY_KEY};
 
 /// Stands for all origins.
 const ANY: &str = "*";

@@ -7,7 +7,8 @@ use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 use serde_json::Value;
 
-use crate::{answer, api};
+use crate::paths::PATHS;
+use crate::{json, refusal};
 
 /// Written by hand, in the form that FastAPI generates; a test keeps it true to the records and commands.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -63,7 +64,7 @@ fn remove_token(document: &mut Value) {
     };
     remove("/components", "securitySchemes");
     remove("/components/responses", "Unauthorized");
-    for path in api::PATHS {
+    for path in PATHS {
         let operation = format!("/paths/{}/post", path.replace('/', "~1"));
         remove(&operation, "security");
         remove(&format!("{operation}/responses"), "401");
@@ -71,7 +72,7 @@ fn remove_token(document: &mut Value) {
 }
 
 /// The paths that this module answers, besides the files of Swagger UI.
-pub(crate) const PATHS: [&str; 2] = ["/openapi.json", "/docs"];
+pub(crate) const DOC_PATHS: [&str; 2] = ["/openapi.json", "/docs"];
 
 /// Mounts `/openapi.json`, `/docs` and what the page needs.
 pub(crate) fn configure(routes: &mut ServiceConfig, documented: Documented) {
@@ -79,20 +80,20 @@ pub(crate) fn configure(routes: &mut ServiceConfig, documented: Documented) {
     routes
         .app_data(Data::new(document))
         .service(
-            readable(PATHS[0])
+            readable(DOC_PATHS[0])
                 .route(web::get().to(document_route))
                 .route(web::head().to(document_route)),
         )
-        .service(readable(PATHS[1]).route(web::get().to(page)).route(web::head().to(page)))
+        .service(readable(DOC_PATHS[1]).route(web::get().to(page)).route(web::head().to(page)))
         .service(web::resource("/docs/{file}").route(web::get().to(file)));
 }
 
 fn readable(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(async || answer::method_not_allowed("HEAD, GET")))
+    web::resource(path).default_service(web::to(async || refusal::method_not_allowed("HEAD, GET")))
 }
 
 async fn document_route(document: Data<OpenApi>) -> HttpResponse {
-    answer::json(&mut HttpResponse::Ok(), document.0.clone())
+    json::answer(&mut HttpResponse::Ok(), document.0.clone())
 }
 
 async fn page() -> HttpResponse {
@@ -103,7 +104,7 @@ async fn page() -> HttpResponse {
 async fn file(name: web::Path<String>) -> HttpResponse {
     let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
     let Ok(Some(file)) = utoipa_swagger_ui::serve(&name, config) else {
-        return answer::not_found();
+        return refusal::not_found();
     };
     let mut response = HttpResponse::Ok();
     if file.gzpipped {
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn the_document_describes_the_paths_that_are_served() {
         let document = openapi(DOCUMENTED);
-        assert_eq!(names(&document["paths"]), api::PATHS);
+        assert_eq!(names(&document["paths"]), PATHS);
     }
 
     #[test]
@@ -174,7 +175,7 @@ mod tests {
     #[test]
     fn who_may_send_a_body_is_told_what_becomes_of_a_slow_or_a_large_one() {
         let document = openapi(DOCUMENTED);
-        for path in api::PATHS {
+        for path in PATHS {
             let operation = &document["paths"][path]["post"];
             let has_body = operation.get("requestBody").is_some();
             for status in ["408", "413"] {

@@ -10,16 +10,16 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// Decides which failed requests get a line of their own.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(Mutex<State>);
+pub(crate) struct FailureLog(Mutex<FailureState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct FailureState {
     last_line: Option<Instant>,
     /// How many failed since then.
     untold: u64,
 }
 
-impl State {
+impl FailureState {
     /// Counts a failure; says how many others the line is to tell of if it may have one now.
     fn count(&mut self, now: Instant) -> Option<u64> {
         self.untold += 1;
@@ -43,7 +43,7 @@ impl State {
     }
 }
 
-impl Failures {
+impl FailureLog {
     /// Tells of a request that failed, or counts it for a later line.
     pub(crate) fn note(&self, span: &Span, status: u16, error: &dyn std::fmt::Display) {
         let more = self.lock().count(Instant::now());
@@ -65,7 +65,7 @@ impl Failures {
         tell(last);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FailureState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn one_line_a_second_tells_of_all_failures() {
-        let mut state = State::default();
+        let mut state = FailureState::default();
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         assert_eq!(state.due(at(0)), None, "nothing to tell");

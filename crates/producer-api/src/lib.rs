@@ -1,27 +1,33 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
-mod answer;
 mod api;
 mod atomic;
+mod capacity;
 mod config;
 mod connect;
 mod cors;
 mod descriptors;
 mod docs;
+mod draw;
+mod endpoints;
 mod error;
 mod failures;
-mod filled;
+mod headers;
 mod idempotency;
+mod json;
 mod metrics;
 mod observe;
+mod paths;
 mod publisher;
+mod refusal;
 mod server;
 mod stream;
 mod tls;
 mod trace;
+mod trip_cost;
+mod undelivered;
 mod unread;
-mod wishes;
 
 pub use config::{ProducerApiConfig, ProducerConfig};
 pub use error::Error;

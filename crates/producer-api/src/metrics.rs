@@ -14,9 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tracing::{info, warn};
 
-use crate::api;
-use crate::publisher::tally::FailedRecord;
+use crate::paths::PATHS;
 use crate::trace::Trace;
+use crate::undelivered::FailedRecord;
 
 /// A route of the service, without what varies in its paths.
 pub(crate) type Route = Cow<'static, str>;
@@ -28,7 +28,7 @@ struct RequestLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
+struct RefusalLabel {
     reason: &'static str,
 }
 
@@ -45,13 +45,13 @@ struct RecordLabels {
 
 /// The handles that are counted with. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Metrics(Arc<Handles>);
+pub(crate) struct ApiMetrics(Arc<Handles>);
 
 #[derive(Debug)]
 struct Handles {
     requests: Family<RequestLabels, Counter>,
     latency: Family<RequestLabels, Histogram, fn() -> Histogram>,
-    refusals: Family<ReasonLabel, Counter>,
+    refusals: Family<RefusalLabel, Counter>,
     producer_errors: Family<CodeLabel, Counter>,
     /// By [`Side::index`].
     delivered: [Counter; 3],
@@ -74,7 +74,7 @@ fn latency_buckets() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 16))
 }
 
-impl Metrics {
+impl ApiMetrics {
     pub(crate) fn register(metrics: &service::Metrics, topics: &Topics) -> Self {
         let records = Family::<RecordLabels, Counter>::default();
         let by_side = |result| {
@@ -127,7 +127,7 @@ impl Metrics {
     /// Counts a request that was answered.
     pub(crate) fn request(&self, route: Route, status: u16, took: Duration) {
         // Not the scrapes and health checks.
-        if api::PATHS.contains(&route.as_ref()) {
+        if PATHS.contains(&route.as_ref()) {
             self.0.since_last_line.requests.fetch_add(1, Ordering::Relaxed);
         }
         let labels = RequestLabels { route, status };
@@ -135,9 +135,9 @@ impl Metrics {
         self.0.latency.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Counts a request that was refused, by [`Refusal::reason`](crate::answer::Refusal::reason).
+    /// Counts a request that was refused, by its reason: `Refusal::reason`.
     pub(crate) fn refusal(&self, reason: &'static str) {
-        self.0.refusals.get_or_create(&ReasonLabel { reason }).inc();
+        self.0.refusals.get_or_create(&RefusalLabel { reason }).inc();
     }
 
     /// Counts an error of the producer, by librdkafka's code.

@@ -13,10 +13,10 @@ use service::Context;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error_span};
 
-use crate::answer::Refusal;
-use crate::api;
-use crate::failures::Failures;
-use crate::metrics::{Metrics, Route};
+use crate::failures::FailureLog;
+use crate::metrics::{ApiMetrics, Route};
+use crate::paths::PATHS;
+use crate::refusal::Refusal;
 use crate::trace::{self, Trace};
 use crate::unread::{self, Unread};
 
@@ -25,10 +25,10 @@ const NO_ROUTE: &str = "none";
 
 /// What all workers share.
 pub(crate) struct Observer {
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: ApiMetrics,
     /// Requests that run.
     pub(crate) requests: TaskTracker,
-    pub(crate) failures: Failures,
+    pub(crate) failures: FailureLog,
     /// Whether records carry what their request is known by.
     pub(crate) record_headers: bool,
     pub(crate) ctx: Context,
@@ -80,7 +80,7 @@ pub(crate) async fn observe(
 fn route(request: &ServiceRequest) -> Route {
     // These have no variable parts, and most requests are for them.
     let path = request.path();
-    if let Some(known) = api::PATHS.into_iter().find(|known| *known == path) {
+    if let Some(known) = PATHS.into_iter().find(|known| *known == path) {
         return known.into();
     }
     request.match_pattern().map_or(NO_ROUTE.into(), Route::from)

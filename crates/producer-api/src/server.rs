@@ -14,14 +14,15 @@ use service::Context;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::api::{self, Api};
+use crate::api::Api;
 use crate::config::{ProducerApiConfig, ProducerConfig};
 use crate::error::Error;
-use crate::failures::Failures;
-use crate::metrics::Metrics;
+use crate::failures::FailureLog;
+use crate::metrics::ApiMetrics;
 use crate::observe::{Observer, observe};
+use crate::paths::PATHS;
 use crate::tls::Tls;
-use crate::{access, answer, connect, cors, descriptors, docs};
+use crate::{access, connect, cors, descriptors, docs, endpoints, refusal};
 
 /// How long connections may take to read answers that are written already, once all requests are done.
 const LINGERING_SECONDS: u64 = 2;
@@ -45,7 +46,7 @@ impl Server {
     ///
     /// [`Error::Bind`] if the address can't be taken, [`Error::Config`] if the certificate can't be used.
     pub fn bind(config: ProducerApiConfig, ctx: Context) -> Result<Self, Error> {
-        let tls = Tls::load(&config.producer)?;
+        let tls = config.producer.tls()?;
         let listener = service::admin::bind(config.producer.listen).map_err(Error::Bind)?;
         let addr = listener.local_addr().map_err(Error::Bind)?;
         limit_stalls(&listener, config.producer.write_timeout);
@@ -67,7 +68,7 @@ impl Server {
     pub async fn run(self) -> Result<(), Error> {
         let Self { config, ctx, tls, listener, addr } = self;
         ctx.listens_on(addr).map_err(Error::Bind)?;
-        let metrics = Metrics::register(&ctx.metrics, &config.topics);
+        let metrics = ApiMetrics::register(&ctx.metrics, &config.topics);
         connect::announce(&config, &ctx.health);
         let seed = config.producer.seed.unwrap_or_else(rand::random);
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -87,7 +88,7 @@ impl Server {
         let observer = Data::new(Observer {
             metrics: metrics.clone(),
             requests: requests.clone(),
-            failures: Failures::default(),
+            failures: FailureLog::default(),
             record_headers: config.producer.record_headers,
             ctx: ctx.clone(),
         });
@@ -151,7 +152,7 @@ fn http_server(
             .wrap(Condition::new(!origins.is_empty(), cors::middleware(&origins)))
             // The last one is the first to see a request.
             .wrap(from_fn(observe))
-            .configure(api::configure)
+            .configure(endpoints::configure)
             .configure(|routes| docs::configure(routes, documented))
             .configure(|routes| service::admin::configure(routes, observer.ctx.clone()))
             .default_service(web::to(unknown_path))
@@ -239,8 +240,8 @@ fn ended_by_itself(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -
 async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let path = request.path();
     let trimmed = path.trim_end_matches('/');
-    if trimmed == path || !api::PATHS.iter().chain(&docs::PATHS).any(|known| *known == trimmed) {
-        return answer::not_found();
+    if trimmed == path || !PATHS.iter().chain(&docs::DOC_PATHS).any(|known| *known == trimmed) {
+        return refusal::not_found();
     }
     let query = request.query_string();
     let separator = if query.is_empty() { "" } else { "?" };

@@ -12,11 +12,12 @@ use models::records::CompleteTrip;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use crate::answer::Refusal;
-use crate::api::{Api, TRIP_JSON_BYTES, TRIPS_PER_TURN, write_json};
-use crate::config::RECORDS_PER_TRIP;
+use crate::api::Api;
+use crate::headers::NDJSON;
+use crate::json;
+use crate::refusal::Refusal;
 use crate::trace::Trace;
-use crate::wishes::NDJSON;
+use crate::trip_cost::{RECORDS_PER_TRIP, TRIP_JSON_BYTES, TRIPS_PER_TURN};
 
 /// Trips that are sent, acknowledged and answered together.
 const TRIPS_PER_CHUNK: u32 = 256;
@@ -87,7 +88,7 @@ async fn chunk(
         let completion = SystemTime::now().into();
         let trip: CompleteTrip = api.generator().complete_trip(first + u64::from(i), completion);
         batch.send_trip(&trip)?;
-        write_json(&mut lines, &trip);
+        json::write(&mut lines, &trip);
         lines.push(b'\n');
     }
     batch.delivered().await?;

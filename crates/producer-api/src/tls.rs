@@ -9,8 +9,6 @@ use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslMethod};
 use openssl::x509::X509;
 use service::ConfigError;
 
-use crate::config::ProducerConfig;
-
 const CERTIFICATE: &str = "tls_certificate";
 const KEY: &str = "tls_key";
 
@@ -24,13 +22,16 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads what the configuration names; `None` if it asks for plain HTTP.
+    /// Reads the two PEM files; `None` if neither is named, which means plain HTTP.
     ///
     /// # Errors
     ///
     /// [`ConfigError::Invalid`], naming the key and the file.
-    pub(crate) fn load(config: &ProducerConfig) -> Result<Option<Self>, ConfigError> {
-        let (certificate, key) = match (&config.tls_certificate, &config.tls_key) {
+    pub(crate) fn load(
+        certificate: Option<&Path>,
+        key: Option<&Path>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let (certificate, key) = match (certificate, key) {
             (None, None) => return Ok(None),
             (Some(certificate), Some(key)) => (certificate, key),
             (Some(_), None) => return Err(invalid(KEY, "must be set with tls_certificate")),

@@ -42,12 +42,12 @@ impl Stream for Unread {
 }
 
 /// An answer that has its request's body with it until it is written.
-pub(crate) struct Answer {
+pub(crate) struct WithUnread {
     answer: BoxBody,
     _unread: Unread,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for WithUnread {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -66,7 +66,8 @@ impl MessageBody for Answer {
 pub(crate) fn attach<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     unread: Option<Unread>,
-) -> ServiceResponse<EitherBody<B, Answer>> {
+) -> ServiceResponse<EitherBody<B, WithUnread>> {
     let Some(unread) = unread else { return response.map_into_left_body() };
-    response.map_body(|_, body| EitherBody::right(Answer { answer: body.boxed(), _unread: unread }))
+    response
+        .map_body(|_, body| EitherBody::right(WithUnread { answer: body.boxed(), _unread: unread }))
 }

@@ -1,10 +1,8 @@
-//! Why a request whose records belong into one transaction did not get an answer 200.
-
-use actix_web::http::StatusCode;
+//! Why a transaction was not committed, or is not known to be.
 
 /// What became of the transaction, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum TransactionFailure {
     /// Kafka refuses it.
     #[error("Kafka refused the transaction, nothing was produced: {0}")]
     Refused(String),
@@ -17,7 +15,7 @@ pub(crate) enum Failure {
          or none of them: {0}"
     )]
     Unknown(String),
-    /// As [`Failure::Unknown`], but there is a way to find out.
+    /// As [`TransactionFailure::Unknown`], but there is a way to find out.
     #[error(
         "Kafka did not say in time whether the transaction was committed: the records of this request are all there, \
          or none of them; to find out, send it again with the same Idempotency-Key: {0}"
@@ -25,16 +23,7 @@ pub(crate) enum Failure {
     UnknownUntilSentAgain(String),
 }
 
-impl Failure {
-    pub(crate) const fn status(&self) -> StatusCode {
-        match self {
-            Self::Refused(_) => StatusCode::BAD_GATEWAY,
-            Self::TimedOut(_) | Self::Unknown(_) | Self::UnknownUntilSentAgain(_) => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
-        }
-    }
-
+impl TransactionFailure {
     /// Whether the records of the request were written; `None` if nobody knows.
     pub(crate) const fn produced(&self) -> Option<bool> {
         match self {

@@ -6,10 +6,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::rows::Rows;
-use super::transactor::Verdict;
-use crate::metrics::Metrics;
-use crate::publisher::tally::FailedRecord;
+use super::encoded_records::EncodedRecords;
+use super::transactor::TransactionOutcome;
+use crate::metrics::ApiMetrics;
+use crate::undelivered::FailedRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
@@ -23,11 +23,11 @@ pub(crate) struct TransactionMetrics {
     keyed: Family<ResultLabel, Counter>,
     keys: Gauge,
     waiting: Gauge,
-    records: Metrics,
+    records: ApiMetrics,
 }
 
 impl TransactionMetrics {
-    pub(crate) fn register(metrics: &service::Metrics, records: Metrics) -> Self {
+    pub(crate) fn register(metrics: &service::Metrics, records: ApiMetrics) -> Self {
         let handles = Self {
             transactions: Family::default(),
             keyed: Family::default(),
@@ -60,12 +60,12 @@ impl TransactionMetrics {
         handles
     }
 
-    pub(crate) fn transaction(&self, verdict: &Verdict) {
+    pub(crate) fn transaction(&self, verdict: &TransactionOutcome) {
         let result = match verdict {
-            Verdict::Committed => "committed",
-            Verdict::Aborted { .. } => "aborted",
-            Verdict::Fenced { .. } => "fenced",
-            Verdict::Unknown { .. } => "unknown",
+            TransactionOutcome::Committed => "committed",
+            TransactionOutcome::Aborted { .. } => "aborted",
+            TransactionOutcome::Fenced { .. } => "fenced",
+            TransactionOutcome::Unknown { .. } => "unknown",
         };
         self.transactions.get_or_create(&ResultLabel { result }).inc();
     }
@@ -79,27 +79,27 @@ impl TransactionMetrics {
         self.keys.set(i64::try_from(known).unwrap_or(i64::MAX));
     }
 
-    /// Counts rows that are committed.
-    pub(crate) fn delivered(&self, rows: &Rows) {
-        let by_side = rows.by_side();
+    /// Counts records that are committed.
+    pub(crate) fn delivered(&self, encoded: &EncodedRecords) {
+        let by_side = encoded.by_side();
         for side in Side::ALL {
             self.records.records(side, by_side[side.index()], 0);
         }
     }
 
-    /// Counts rows that are not, or of which it is not known.
-    pub(crate) fn failed(&self, rows: &Rows, reason: &str) {
-        let by_side = rows.by_side();
+    /// Counts records that are not, or of which it is not known.
+    pub(crate) fn failed(&self, encoded: &EncodedRecords, reason: &str) {
+        let by_side = encoded.by_side();
         for side in Side::ALL {
             self.records.records(side, 0, by_side[side.index()]);
         }
-        if let Some(record) = rows.records().next() {
+        if let Some(record) = encoded.records().next() {
             let failure = FailedRecord {
                 topic: record.topic.to_owned(),
                 trip_id: String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned(),
                 error: reason.to_owned(),
             };
-            self.records.note_failure(&failure, rows.trace());
+            self.records.note_failure(&failure, encoded.trace());
         }
     }
 

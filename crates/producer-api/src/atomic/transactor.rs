@@ -17,7 +17,7 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum TransactionOutcome {
     /// All records are there.
     Committed,
     /// None is: it was given up before Kafka was asked to commit it, or aborted after.
@@ -126,7 +126,7 @@ impl Transactor {
         &mut self,
         mut records: impl Iterator<Item = Record<'r>>,
         deadline: Instant,
-    ) -> Result<(), Verdict> {
+    ) -> Result<(), TransactionOutcome> {
         let producer = self.producer.as_ref().expect("the transactional id is owned");
         let sent = producer
             .begin()
@@ -137,11 +137,15 @@ impl Transactor {
 
     /// Commits what was sent. Until `deadline`, Kafka is asked again if it doesn't answer, and `waiting` is called in
     /// between.
-    pub(crate) fn commit(&mut self, deadline: Instant, mut waiting: impl FnMut()) -> Verdict {
+    pub(crate) fn commit(
+        &mut self,
+        deadline: Instant,
+        mut waiting: impl FnMut(),
+    ) -> TransactionOutcome {
         let producer = self.producer.as_ref().expect("the transactional id is owned");
         loop {
             return match producer.commit() {
-                Ok(()) => Verdict::Committed,
+                Ok(()) => TransactionOutcome::Committed,
                 Err(error) if error.remedy == Remedy::Retry && Instant::now() < deadline => {
                     waiting();
                     continue;
@@ -149,19 +153,19 @@ impl Transactor {
                 // The coordinator says that it is not committed; if it lets us abort, that is true.
                 Err(error) if error.remedy == Remedy::Abort && producer.abort().is_ok() => {
                     self.disown();
-                    Verdict::Aborted { reason: error.to_string(), timed_out: false }
+                    TransactionOutcome::Aborted { reason: error.to_string(), timed_out: false }
                 }
                 Err(error) => {
                     warn!(transactional_id = self.id, %error, "it is not known whether a transaction was committed");
                     self.disown();
-                    Verdict::Unknown { reason: error.to_string() }
+                    TransactionOutcome::Unknown { reason: error.to_string() }
                 }
             };
         }
     }
 
     /// Ends a transaction that Kafka was not asked to commit.
-    fn give_up(&mut self, error: &TransactionError) -> Verdict {
+    fn give_up(&mut self, error: &TransactionError) -> TransactionOutcome {
         let producer = self.producer.as_ref().expect("the transactional id is owned");
         let cause = producer.take_delivery_error();
         let reason = match &cause {
@@ -170,7 +174,7 @@ impl Transactor {
         };
         if error.remedy == Remedy::Recreate {
             self.disown();
-            return Verdict::Fenced { reason };
+            return TransactionOutcome::Fenced { reason };
         }
         // Whoever owns the id next aborts it in any case; until then readers have to wait.
         if let Err(error) = producer.abort() {
@@ -178,7 +182,7 @@ impl Transactor {
         }
         let timed_out = error.remedy == Remedy::Retry || cause.as_ref().is_some_and(is_timeout);
         self.disown();
-        Verdict::Aborted { reason, timed_out }
+        TransactionOutcome::Aborted { reason, timed_out }
     }
 
     /// Ends with the producer. Once a record of its was refused, librdkafka's sequence numbers are ahead of the broker's,

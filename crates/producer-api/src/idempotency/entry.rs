@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24Of128};
 
-use super::key::Key;
+use super::key::IdempotencyKey;
 
 /// The form of the record's value.
 const VERSION: u8 = 1;
@@ -31,7 +31,7 @@ impl Fingerprint {
 
 /// A request that was done. The records that it wrote are a function of the request and this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct KeyEntry {
     pub(crate) fingerprint: Fingerprint,
     /// What its records were drawn from.
     pub(crate) seed: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Entry {
 
 /// A value that is no entry.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FormatError {
+pub(crate) enum KeyEntryError {
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     #[error("version {0} is not known here")]
@@ -52,17 +52,21 @@ pub(crate) enum FormatError {
 
 /// Numbers as texts: not every reader of JSON has integers of 64 bits.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredEntry {
     version: u8,
     fingerprint: String,
     seed: String,
     completion_us: i64,
 }
 
-impl Entry {
+impl KeyEntry {
     /// The entry of a request that comes at `completion`. Its trips are others each time that the key is used anew,
     /// after its entry has gone.
-    pub(crate) fn new(key: &Key, fingerprint: Fingerprint, completion: DateTime<Utc>) -> Self {
+    pub(crate) fn new(
+        key: &IdempotencyKey,
+        fingerprint: Fingerprint,
+        completion: DateTime<Utc>,
+    ) -> Self {
         let completion_us = completion.timestamp_micros();
         let mut hasher = SipHasher24::new_with_keys(HASH_KEYS.0, HASH_KEYS.1);
         hasher.write(&completion_us.to_le_bytes());
@@ -73,7 +77,7 @@ impl Entry {
     }
 
     pub(crate) fn to_value(self) -> Vec<u8> {
-        let stored = Stored {
+        let stored = StoredEntry {
             version: VERSION,
             fingerprint: format!("{:032x}", self.fingerprint.0),
             seed: format!("{:016x}", self.seed),
@@ -82,13 +86,14 @@ impl Entry {
         serde_json::to_vec(&stored).expect("texts and numbers are JSON")
     }
 
-    pub(crate) fn from_value(value: &[u8]) -> Result<Self, FormatError> {
-        let Stored { version, fingerprint, seed, completion_us } = serde_json::from_slice(value)?;
+    pub(crate) fn from_value(value: &[u8]) -> Result<Self, KeyEntryError> {
+        let StoredEntry { version, fingerprint, seed, completion_us } =
+            serde_json::from_slice(value)?;
         if version != VERSION {
-            return Err(FormatError::Version(version));
+            return Err(KeyEntryError::Version(version));
         }
         let wrong =
-            |field, value: &dyn ToString| FormatError::Field { field, value: value.to_string() };
+            |field, value: &dyn ToString| KeyEntryError::Field { field, value: value.to_string() };
         Ok(Self {
             fingerprint: u128::from_str_radix(&fingerprint, 16)
                 .map(Fingerprint)
@@ -104,17 +109,17 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn entry() -> Entry {
-        let key = Key::from_header(b"k").unwrap();
+    fn entry() -> KeyEntry {
+        let key = IdempotencyKey::from_header(b"k").unwrap();
         let completion = DateTime::from_timestamp(1_795_389_229, 281_670_999).unwrap();
-        Entry::new(&key, Fingerprint::of("/api/generate-trip", b"{}"), completion)
+        KeyEntry::new(&key, Fingerprint::of("/api/generate-trip", b"{}"), completion)
     }
 
     /// What one version writes, the next one has to read: hashes and form must stay.
     #[test]
     fn an_entry_looks_like_this_and_can_be_read_back() {
         let value = entry().to_value();
-        assert_eq!(Entry::from_value(&value).unwrap(), entry());
+        assert_eq!(KeyEntry::from_value(&value).unwrap(), entry());
         let expected = r#"{"version":1,"fingerprint":"f40d1f8230d8a704df5ef06fbcabe5c1","seed":"25a7fbe3553fc65e","completion_us":1795389229281670}"#;
         assert_eq!(String::from_utf8(value).unwrap(), expected);
     }
@@ -136,7 +141,7 @@ mod tests {
             (r#"{"version":1,"fingerprint":"x","seed":"0","completion_us":0}"#, "fingerprint"),
             (r#"{"version":1,"fingerprint":"0","seed":"-","completion_us":0}"#, "seed"),
         ] {
-            let error = Entry::from_value(value.as_bytes()).unwrap_err().to_string();
+            let error = KeyEntry::from_value(value.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{value}: {error}");
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::entry::Entry;
-use super::key::Key;
+use super::entry::KeyEntry;
+use super::key::IdempotencyKey;
 
 /// How many keys are forgotten with one transaction at most, so that it stays small.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
@@ -19,7 +19,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    fn has_expired(&self, entry: &Entry, now: DateTime<Utc>) -> bool {
+    fn has_expired(&self, entry: &KeyEntry, now: DateTime<Utc>) -> bool {
         // A time ahead of ours is another process's clock.
         now.signed_duration_since(entry.completion).to_std().is_ok_and(|age| age >= self.window)
     }
@@ -27,29 +27,29 @@ impl Bounds {
 
 /// What the topic says. State without a clock: the time is an argument.
 #[derive(Debug)]
-pub(crate) struct Index {
+pub(crate) struct IdempotencyIndex {
     bounds: Bounds,
-    entries: HashMap<Key, Entry>,
-    by_age: BTreeSet<(DateTime<Utc>, Key)>,
+    entries: HashMap<IdempotencyKey, KeyEntry>,
+    by_age: BTreeSet<(DateTime<Utc>, IdempotencyKey)>,
 }
 
-impl Index {
+impl IdempotencyIndex {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self { bounds, entries: HashMap::new(), by_age: BTreeSet::new() }
     }
 
     /// The entry of `key`, unless its window is over.
-    pub(crate) fn get(&self, key: &Key, now: DateTime<Utc>) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &IdempotencyKey, now: DateTime<Utc>) -> Option<KeyEntry> {
         self.entries.get(key).copied().filter(|entry| !self.bounds.has_expired(entry, now))
     }
 
     /// Whether this very entry is there, whatever the time.
-    pub(crate) fn holds(&self, key: &Key, entry: Entry) -> bool {
+    pub(crate) fn holds(&self, key: &IdempotencyKey, entry: KeyEntry) -> bool {
         self.entries.get(key) == Some(&entry)
     }
 
     /// Takes over a record of the topic; no entry is a tombstone.
-    pub(crate) fn apply(&mut self, key: Key, entry: Option<Entry>) {
+    pub(crate) fn apply(&mut self, key: IdempotencyKey, entry: Option<KeyEntry>) {
         let before = match entry {
             Some(entry) => {
                 self.by_age.insert((entry.completion, key.clone()));
@@ -65,7 +65,7 @@ impl Index {
     }
 
     /// Which keys to forget when `coming` more come: those whose window is over, and the oldest beyond the bound.
-    pub(crate) fn stale(&self, coming: usize, now: DateTime<Utc>) -> Vec<Key> {
+    pub(crate) fn stale(&self, coming: usize, now: DateTime<Utc>) -> Vec<IdempotencyKey> {
         let excess = (self.entries.len() + coming).saturating_sub(self.bounds.keys);
         let oldest = self.by_age.iter().take(FORGOTTEN_AT_ONCE.max(coming)).enumerate();
         oldest
@@ -94,16 +94,16 @@ mod tests {
         DateTime::from_timestamp(1_795_389_229, 0).unwrap() + TimeDelta::seconds(seconds)
     }
 
-    fn key(name: &str) -> Key {
-        Key::from_header(name.as_bytes()).unwrap()
+    fn key(name: &str) -> IdempotencyKey {
+        IdempotencyKey::from_header(name.as_bytes()).unwrap()
     }
 
-    fn entry(name: &str, seconds: i64) -> Entry {
-        Entry::new(&key(name), Fingerprint::of("/", b""), at(seconds))
+    fn entry(name: &str, seconds: i64) -> KeyEntry {
+        KeyEntry::new(&key(name), Fingerprint::of("/", b""), at(seconds))
     }
 
-    fn index(entries: &[(&str, i64)]) -> Index {
-        let mut index = Index::new(BOUNDS);
+    fn index(entries: &[(&str, i64)]) -> IdempotencyIndex {
+        let mut index = IdempotencyIndex::new(BOUNDS);
         for (name, seconds) in entries {
             index.apply(key(name), Some(entry(name, *seconds)));
         }
@@ -139,7 +139,7 @@ mod tests {
             (&[("a", 0), ("b", 30), ("c", 31)], 0, 61, &["a"]),
             (&[("a", 0), ("b", 1)], 0, 1_000, &["a", "b"]),
         ] {
-            let expected: Vec<Key> = stale.iter().map(|name| key(name)).collect();
+            let expected: Vec<IdempotencyKey> = stale.iter().map(|name| key(name)).collect();
             assert_eq!(index(entries).stale(coming, at(now)), expected, "{entries:?} {now}");
         }
     }

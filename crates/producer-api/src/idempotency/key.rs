@@ -7,7 +7,7 @@ const LONGEST: usize = 255;
 
 /// What a client calls its request. Cloning it is cheap.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key(Arc<str>);
+pub(crate) struct IdempotencyKey(Arc<str>);
 
 /// A key that can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub(crate) enum InvalidKey {
     NotOne,
 }
 
-impl Key {
+impl IdempotencyKey {
     /// Reads the header's value. The draft wants an RFC 8941 string, `"..."`; most clients in the field send the bare
     /// text, which is taken for the same key.
     pub(crate) fn from_header(value: &[u8]) -> Result<Self, InvalidKey> {
@@ -91,8 +91,12 @@ mod tests {
             (r#""a"b"#, Err(InvalidKey::Quotes)),
             (r#""a\n""#, Err(InvalidKey::Quotes)),
         ] {
-            let key = Key::from_header(header.as_bytes());
-            assert_eq!(key.as_ref().map(Key::as_str), expected.as_ref().copied(), "{header}");
+            let key = IdempotencyKey::from_header(header.as_bytes());
+            assert_eq!(
+                key.as_ref().map(IdempotencyKey::as_str),
+                expected.as_ref().copied(),
+                "{header}"
+            );
         }
     }
 }

@@ -15,95 +15,98 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use entry::{Entry, Fingerprint};
-use index::{Bounds, Index};
-use key::Key;
+use entry::{Fingerprint, KeyEntry};
+use index::{Bounds, IdempotencyIndex};
+use key::IdempotencyKey;
 
 /// What is known of keys. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys(Arc<Mutex<State>>);
+pub(crate) struct IdempotencyKeys(Arc<Mutex<KeyState>>);
 
 #[derive(Debug)]
-struct State {
-    done: Index,
-    running: HashMap<Key, Fingerprint>,
+struct KeyState {
+    done: IdempotencyIndex,
+    running: HashMap<IdempotencyKey, Fingerprint>,
 }
 
 /// Where a request with a key stands.
 #[derive(Debug)]
-pub(crate) enum Standing {
+pub(crate) enum KeyStatus {
     /// It is new, and ours to do.
-    New(Running),
+    New(KeyInUse),
     /// It was done.
-    Done(Entry),
+    Done(KeyEntry),
 }
 
 /// A request that can't be done because of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Conflict {
+pub(crate) enum KeyConflict {
     #[error("this Idempotency-Key was used for another request: another path or another body")]
     OtherRequest,
     #[error(
         "a request with this Idempotency-Key is being processed; send it again when that one is answered"
     )]
-    Running,
+    InUse,
 }
 
 /// A key in use. Free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Running {
-    keys: Keys,
-    key: Key,
+pub(crate) struct KeyInUse {
+    keys: IdempotencyKeys,
+    key: IdempotencyKey,
 }
 
-impl Keys {
+impl IdempotencyKeys {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self(Arc::new(Mutex::new(State { done: Index::new(bounds), running: HashMap::new() })))
+        Self(Arc::new(Mutex::new(KeyState {
+            done: IdempotencyIndex::new(bounds),
+            running: HashMap::new(),
+        })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, KeyState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes `key` into use for a request, unless it was used before.
     pub(crate) fn begin(
         &self,
-        key: &Key,
+        key: &IdempotencyKey,
         fingerprint: Fingerprint,
         now: DateTime<Utc>,
-    ) -> Result<Standing, Conflict> {
+    ) -> Result<KeyStatus, KeyConflict> {
         let mut state = self.lock();
         if let Some(entry) = state.done.get(key, now) {
-            return entry.is_of(fingerprint).map(Standing::Done);
+            return entry.is_of(fingerprint).map(KeyStatus::Done);
         }
         match state.running.get(key) {
-            Some(running) if *running == fingerprint => Err(Conflict::Running),
-            Some(_) => Err(Conflict::OtherRequest),
+            Some(running) if *running == fingerprint => Err(KeyConflict::InUse),
+            Some(_) => Err(KeyConflict::OtherRequest),
             None => {
                 state.running.insert(key.clone(), fingerprint);
-                Ok(Standing::New(Running { keys: self.clone(), key: key.clone() }))
+                Ok(KeyStatus::New(KeyInUse { keys: self.clone(), key: key.clone() }))
             }
         }
     }
 
     /// The entry of `key`, if its request was done.
-    pub(crate) fn done(&self, key: &Key, now: DateTime<Utc>) -> Option<Entry> {
+    pub(crate) fn done(&self, key: &IdempotencyKey, now: DateTime<Utc>) -> Option<KeyEntry> {
         self.lock().done.get(key, now)
     }
 
     /// Whether this very entry is there, however old. A request that may have been written is not to be written again
     /// because its window is over meanwhile.
-    pub(crate) fn holds(&self, key: &Key, entry: Entry) -> bool {
+    pub(crate) fn holds(&self, key: &IdempotencyKey, entry: KeyEntry) -> bool {
         self.lock().done.holds(key, entry)
     }
 
     /// Takes over a record of the topic.
-    pub(crate) fn apply(&self, key: Key, entry: Option<Entry>) {
+    pub(crate) fn apply(&self, key: IdempotencyKey, entry: Option<KeyEntry>) {
         self.lock().done.apply(key, entry);
     }
 
-    /// See [`Index::stale`].
-    pub(crate) fn stale(&self, coming: usize, now: DateTime<Utc>) -> Vec<Key> {
+    /// See [`IdempotencyIndex::stale`].
+    pub(crate) fn stale(&self, coming: usize, now: DateTime<Utc>) -> Vec<IdempotencyKey> {
         self.lock().done.stale(coming, now)
     }
 
@@ -112,20 +115,20 @@ impl Keys {
     }
 }
 
-impl Entry {
+impl KeyEntry {
     /// This entry, if it is of that request.
-    pub(crate) fn is_of(self, fingerprint: Fingerprint) -> Result<Self, Conflict> {
-        if self.fingerprint == fingerprint { Ok(self) } else { Err(Conflict::OtherRequest) }
+    pub(crate) fn is_of(self, fingerprint: Fingerprint) -> Result<Self, KeyConflict> {
+        if self.fingerprint == fingerprint { Ok(self) } else { Err(KeyConflict::OtherRequest) }
     }
 }
 
-impl Running {
-    pub(crate) const fn key(&self) -> &Key {
+impl KeyInUse {
+    pub(crate) const fn key(&self) -> &IdempotencyKey {
         &self.key
     }
 }
 
-impl Drop for Running {
+impl Drop for KeyInUse {
     fn drop(&mut self) {
         self.keys.lock().running.remove(&self.key);
     }
@@ -139,22 +142,24 @@ mod tests {
 
     #[test]
     fn a_key_runs_once_and_then_is_done_or_free() {
-        let keys = Keys::new(Bounds { window: Duration::from_secs(60), keys: 10 });
-        let key = Key::from_header(b"k").unwrap();
+        let keys = IdempotencyKeys::new(Bounds { window: Duration::from_secs(60), keys: 10 });
+        let key = IdempotencyKey::from_header(b"k").unwrap();
         let [one, other] = [b"one", b"two"].map(|body| Fingerprint::of("/", body));
         let now = DateTime::UNIX_EPOCH;
 
-        let Ok(Standing::New(running)) = keys.begin(&key, one, now) else { panic!("it is new") };
-        assert_eq!(keys.begin(&key, one, now).unwrap_err(), Conflict::Running);
-        assert_eq!(keys.begin(&key, other, now).unwrap_err(), Conflict::OtherRequest);
+        let Ok(KeyStatus::New(running)) = keys.begin(&key, one, now) else { panic!("it is new") };
+        assert_eq!(keys.begin(&key, one, now).unwrap_err(), KeyConflict::InUse);
+        assert_eq!(keys.begin(&key, other, now).unwrap_err(), KeyConflict::OtherRequest);
         drop(running);
 
-        let Ok(Standing::New(running)) = keys.begin(&key, other, now) else { panic!("it is free") };
-        let entry = Entry::new(&key, other, now);
+        let Ok(KeyStatus::New(running)) = keys.begin(&key, other, now) else {
+            panic!("it is free")
+        };
+        let entry = KeyEntry::new(&key, other, now);
         keys.apply(key.clone(), Some(entry));
         drop(running);
         let standing = keys.begin(&key, other, now);
-        assert!(matches!(standing, Ok(Standing::Done(done)) if done == entry), "{standing:?}");
-        assert_eq!(keys.begin(&key, one, now).unwrap_err(), Conflict::OtherRequest);
+        assert!(matches!(standing, Ok(KeyStatus::Done(done)) if done == entry), "{standing:?}");
+        assert_eq!(keys.begin(&key, one, now).unwrap_err(), KeyConflict::OtherRequest);
     }
 }

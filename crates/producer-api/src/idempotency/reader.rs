@@ -10,8 +10,8 @@ use rdkafka::Message;
 use rdkafka::error::KafkaError;
 use tracing::warn;
 
-use super::entry::Entry;
-use super::key::Key;
+use super::entry::KeyEntry;
+use super::key::IdempotencyKey;
 use crate::error::Error;
 
 /// The only partition that is used: who writes to it has read it to its end, so it has one order.
@@ -51,7 +51,7 @@ impl Reader {
     /// Hands over every record up to the end of what is committed when this is called. Blocks.
     pub(crate) fn catch_up(
         &mut self,
-        mut apply: impl FnMut(Key, Option<Entry>),
+        mut apply: impl FnMut(IdempotencyKey, Option<KeyEntry>),
     ) -> Result<(), ReadError> {
         let Self { topic, keys, next } = self;
         let failed = |source| ReadError::Kafka { topic: topic.clone(), source };
@@ -85,9 +85,12 @@ impl Reader {
     }
 }
 
-fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(Key, Option<Entry>), String> {
-    let key =
-        Key::from_bytes(key.unwrap_or_default()).map_err(|error| format!("its key {error}"))?;
-    let entry = value.map(Entry::from_value).transpose();
+fn parse(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Result<(IdempotencyKey, Option<KeyEntry>), String> {
+    let key = IdempotencyKey::from_bytes(key.unwrap_or_default())
+        .map_err(|error| format!("its key {error}"))?;
+    let entry = value.map(KeyEntry::from_value).transpose();
     entry.map(|entry| (key, entry)).map_err(|error| error.to_string())
 }

@@ -11,28 +11,29 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::BaseRecord;
 
-use super::capacity::Room;
-use super::known::{Permit, Place};
-use super::tally::{Tally, Undelivered};
+use super::known::{Permit, SidePartition};
+use super::tally::DeliveryTally;
 use super::{Publisher, Routed};
+use crate::capacity::Room;
 use crate::trace::Trace;
+use crate::undelivered::Undelivered;
 
 /// The records of one request, on their way.
 pub(crate) struct Batch<'a> {
     publisher: &'a Publisher,
-    tally: Arc<Tally>,
+    tally: Arc<DeliveryTally>,
     trace: Arc<Trace>,
     /// Of each record.
     headers: Option<OwnedHeaders>,
     /// Reused from record to record.
     value: Vec<u8>,
     /// Records that may have to wait for others; none once Kafka knows the producer everywhere.
-    held: Option<Vec<Held>>,
+    held: Option<Vec<HeldRecord>>,
 }
 
 /// A record that waits.
-struct Held {
-    place: Place,
+struct HeldRecord {
+    place: SidePartition,
     trip_id: String,
     value: Vec<u8>,
 }
@@ -41,7 +42,7 @@ impl<'a> Batch<'a> {
     /// A batch without records, which takes up `room`.
     pub(super) fn new(publisher: &'a Publisher, room: Room, trace: Arc<Trace>) -> Self {
         let headers = trace.record_headers();
-        let tally = Tally::new(room, publisher.metrics.clone(), Arc::clone(&trace));
+        let tally = DeliveryTally::new(room, publisher.metrics.clone(), Arc::clone(&trace));
         let held = (!publisher.known.all()).then(Vec::new);
         Self { publisher, tally, trace, headers, value: Vec::new(), held }
     }
@@ -65,9 +66,9 @@ impl<'a> Batch<'a> {
     pub(super) fn enqueue(&mut self, side: Side, trip_id: &str, value: &[u8]) {
         let partitions = self.publisher.targets[side.index()].partitions;
         let partition = partition_for(trip_id.as_bytes(), partitions);
-        let place = Place { side, partition };
+        let place = SidePartition { side, partition };
         if let Some(held) = &mut self.held {
-            held.push(Held { place, trip_id: trip_id.to_owned(), value: value.to_vec() });
+            held.push(HeldRecord { place, trip_id: trip_id.to_owned(), value: value.to_vec() });
         } else {
             self.tally.expect(side);
             self.hand_over(place, trip_id, value, &self.tally);
@@ -77,10 +78,10 @@ impl<'a> Batch<'a> {
     /// Gives a record to librdkafka, which will report to `tally`.
     fn hand_over(
         &self,
-        Place { side, partition }: Place,
+        SidePartition { side, partition }: SidePartition,
         trip_id: &str,
         value: &[u8],
-        tally: &Arc<Tally>,
+        tally: &Arc<DeliveryTally>,
     ) {
         let topic = self.topic(side);
         let record = BaseRecord {
@@ -106,14 +107,14 @@ impl<'a> Batch<'a> {
     ///
     /// What waits for a first record of ours that is refused is refused with it; what waits for longer than a delivery may
     /// take has timed out.
-    async fn introduce(&self, mut held: Vec<Held>) -> Vec<Arc<Tally>> {
+    async fn introduce(&self, mut held: Vec<HeldRecord>) -> Vec<Arc<DeliveryTally>> {
         let known = &self.publisher.known;
-        let mut firsts: HashMap<Place, Arc<Tally>> = HashMap::new();
+        let mut firsts: HashMap<SidePartition, Arc<DeliveryTally>> = HashMap::new();
         let mut all_firsts = Vec::new();
         let deadline = tokio::time::Instant::now() + self.publisher.delivery_timeout;
         while !held.is_empty() {
             let changed = known.changed();
-            held.retain(|Held { place, trip_id, value }| {
+            held.retain(|HeldRecord { place, trip_id, value }| {
                 if let Some(error) = firsts.get(place).and_then(|first| first.failure()) {
                     self.refuse(*place, trip_id, &error);
                     return false;
@@ -127,7 +128,8 @@ impl<'a> Batch<'a> {
                     Permit::SendFirst => {
                         let (metrics, trace) =
                             (self.publisher.metrics.clone(), Arc::clone(&self.trace));
-                        let first = Tally::of_first(Arc::clone(known), *place, metrics, trace);
+                        let first =
+                            DeliveryTally::of_first(Arc::clone(known), *place, metrics, trace);
                         self.hand_over(*place, trip_id, value, &first);
                         all_firsts.push(Arc::clone(&first));
                         firsts.insert(*place, first);
@@ -137,7 +139,7 @@ impl<'a> Batch<'a> {
             });
             if !held.is_empty() && tokio::time::timeout_at(deadline, changed).await.is_err() {
                 let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
-                for Held { place, trip_id, .. } in held.drain(..) {
+                for HeldRecord { place, trip_id, .. } in held.drain(..) {
                     self.refuse(place, &trip_id, &error);
                 }
             }
@@ -146,7 +148,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Counts a record as failed that is not sent.
-    fn refuse(&self, Place { side, .. }: Place, trip_id: &str, error: &KafkaError) {
+    fn refuse(&self, SidePartition { side, .. }: SidePartition, trip_id: &str, error: &KafkaError) {
         self.tally.expect(side);
         self.tally.fail(side, trip_id, self.topic(side), error);
         self.tally.settle();

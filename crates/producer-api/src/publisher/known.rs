@@ -14,7 +14,7 @@ use tokio::sync::futures::Notified;
 
 /// A partition of the topic of a side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct SidePartition {
     pub(super) side: Side,
     pub(super) partition: Partition,
 }
@@ -32,15 +32,15 @@ enum State {
 pub(super) enum Permit {
     /// It may be sent.
     Send,
-    /// It may be sent as the first one of its partition; its report has to be [noted](Known::note).
+    /// It may be sent as the first one of its partition; its report has to be [noted](KnownPartitions::note).
     SendFirst,
-    /// It has to wait until something [changes](Known::changed).
+    /// It has to wait until something [changes](KnownPartitions::changed).
     Wait,
 }
 
 /// What is known of all partitions that are written.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownPartitions {
     /// By side and partition.
     states: Mutex<[Vec<State>; 3]>,
     /// How many are not known.
@@ -48,7 +48,7 @@ pub(super) struct Known {
     change: Notify,
 }
 
-impl Known {
+impl KnownPartitions {
     /// Of topics with so many partitions, none of which knows the producer; by [`Side::index`].
     pub(super) fn new(partitions: [Partition; 3]) -> Self {
         let states =
@@ -63,7 +63,7 @@ impl Known {
     }
 
     /// Asks for leave to send a record.
-    pub(super) fn ask(&self, place: Place) -> Permit {
+    pub(super) fn ask(&self, place: SidePartition) -> Permit {
         let mut states = self.lock();
         let state = &mut states[place.side.index()][place.partition as usize];
         match state {
@@ -77,7 +77,7 @@ impl Known {
     }
 
     /// Notes whether a first record was acknowledged. If not, another one is to be the first.
-    pub(super) fn note(&self, place: Place, acknowledged: bool) {
+    pub(super) fn note(&self, place: SidePartition, acknowledged: bool) {
         {
             let mut states = self.lock();
             let state = &mut states[place.side.index()][place.partition as usize];
@@ -90,7 +90,8 @@ impl Known {
         self.change.notify_waiters();
     }
 
-    /// Ends when a first record has its report. To be made before [`Known::ask`] is asked, so that none is missed.
+    /// Ends when a first record has its report. To be made before [`KnownPartitions::ask`] is asked, so that none is
+    /// missed.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.change.notified()
     }
@@ -106,9 +107,9 @@ mod tests {
 
     #[test]
     fn one_record_goes_first_and_the_others_when_it_has_arrived() {
-        let known = Known::new([2, 1, 1]);
+        let known = KnownPartitions::new([2, 1, 1]);
         let places = [(Side::Trip, 0), (Side::Trip, 1), (Side::Driver, 0), (Side::Rider, 0)]
-            .map(|(side, partition)| Place { side, partition });
+            .map(|(side, partition)| SidePartition { side, partition });
         for place in places {
             assert!(!known.all());
             assert_eq!(known.ask(place), Permit::SendFirst);

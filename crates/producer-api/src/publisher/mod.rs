@@ -1,10 +1,9 @@
 //! Records to Kafka: encoded, enqueued, and waited for.
 
 mod batch;
-pub(crate) mod capacity;
 mod identity;
 mod known;
-pub(crate) mod tally;
+mod tally;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,15 +19,15 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
+use crate::capacity::{self, Capacity, Full, Room};
 use crate::config::ProducerConfig;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::metrics::ApiMetrics;
 use crate::trace::Trace;
 use batch::Batch;
-use capacity::{Capacity, Full, Room};
 use identity::Identity;
-use known::Known;
-use tally::Tally;
+use known::KnownPartitions;
+use tally::DeliveryTally;
 
 /// librdkafka lets go of a record a moment after its report, when ours has made room already; its own limits must
 /// not be the ones that are met first.
@@ -53,16 +52,16 @@ pub(crate) struct Target {
 
 /// The one long-lived producer and all that it needs to know.
 pub(crate) struct Publisher {
-    producer: ThreadedProducer<Reports>,
+    producer: ThreadedProducer<DeliveryReports>,
     /// By [`Side::index`].
     targets: Arc<[Target; 3]>,
     trips: Encoder<Trip>,
     drivers: Encoder<DriverEarning>,
     riders: Encoder<Rider>,
     capacity: Capacity,
-    known: Arc<Known>,
+    known: Arc<KnownPartitions>,
     delivery_timeout: Duration,
-    metrics: Metrics,
+    metrics: ApiMetrics,
 }
 
 impl Publisher {
@@ -71,7 +70,7 @@ impl Publisher {
         kafka: &KafkaConfig,
         config: &ProducerConfig,
         targets: [Target; 3],
-        metrics: Metrics,
+        metrics: ApiMetrics,
     ) -> Result<Self, Error> {
         let mut client = kafka.client()?;
         let queue = u64::from(config.queue_records) * QUEUE_SLACK;
@@ -102,7 +101,7 @@ impl Publisher {
         // Nor this: without statistics nobody would ever know that the producer has its id.
         client.set("statistics.interval.ms", identity::LOOK_MS);
         let targets = Arc::new(targets);
-        let reports = Reports {
+        let reports = DeliveryReports {
             targets: Arc::clone(&targets),
             identity: Identity::default(),
             unreported: AtomicU64::new(0),
@@ -116,7 +115,9 @@ impl Publisher {
             drivers: Encoder::new(drivers),
             riders: Encoder::new(riders),
             capacity: Capacity::new(config.queue_records),
-            known: Arc::new(Known::new(targets.each_ref().map(|target| target.partitions))),
+            known: Arc::new(KnownPartitions::new(
+                targets.each_ref().map(|target| target.partitions),
+            )),
             delivery_timeout: config.delivery_timeout,
             targets,
             metrics,
@@ -168,7 +169,10 @@ impl Publisher {
     }
 
     /// Gives a record to librdkafka, which reports to its tally, unless it can't be enqueued.
-    fn hand_over(&self, record: BaseRecord<'_, str, [u8], Arc<Tally>>) -> Result<(), KafkaError> {
+    fn hand_over(
+        &self,
+        record: BaseRecord<'_, str, [u8], Arc<DeliveryTally>>,
+    ) -> Result<(), KafkaError> {
         let unreported = &self.producer.context().unreported;
         // Before its report can come.
         unreported.fetch_add(1, Ordering::Relaxed);
@@ -232,23 +236,23 @@ macro_rules! routed {
 routed!(Trip Trip trips, DriverEarning Driver drivers, Rider Rider riders);
 
 /// Brings librdkafka's delivery reports to the requests that wait for them.
-struct Reports {
+struct DeliveryReports {
     targets: Arc<[Target; 3]>,
     identity: Identity,
     /// Records that librdkafka has and has not reported on.
     unreported: AtomicU64,
-    metrics: Metrics,
+    metrics: ApiMetrics,
     log: LogContext,
 }
 
-impl Reports {
+impl DeliveryReports {
     fn side_of(&self, topic: &str) -> Side {
         let side = Side::ALL.into_iter().find(|side| self.targets[side.index()].topic == topic);
         side.expect("records are sent to the targets only")
     }
 }
 
-impl ClientContext for Reports {
+impl ClientContext for DeliveryReports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.log.log(level, facility, line);
     }
@@ -265,10 +269,10 @@ impl ClientContext for Reports {
     }
 }
 
-impl ProducerContext for Reports {
-    type DeliveryOpaque = Arc<Tally>;
+impl ProducerContext for DeliveryReports {
+    type DeliveryOpaque = Arc<DeliveryTally>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, tally: Arc<Tally>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, tally: Arc<DeliveryTally>) {
         if let Err((error, record)) = result {
             let trip_id = String::from_utf8_lossy(record.key().unwrap_or_default());
             tally.fail(self.side_of(record.topic()), &trip_id, record.topic(), error);
@@ -293,7 +297,7 @@ mod tests {
             schema: SchemaId::new(1),
         });
         let context = service::Context::new("test");
-        let metrics = Metrics::register(&context.metrics, &models::topics::Topics::default());
+        let metrics = ApiMetrics::register(&context.metrics, &models::topics::Topics::default());
         let publisher =
             Publisher::new(&kafka, &ProducerConfig::default(), targets, metrics).unwrap();
         // Seen many times, each some microseconds long: one may come in the middle of a flush.

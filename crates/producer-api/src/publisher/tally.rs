@@ -5,37 +5,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use models::Side;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::capacity::Room;
-use super::known::{Known, Place};
-use crate::metrics::Metrics;
+use super::known::{KnownPartitions, SidePartition};
+use crate::capacity::Room;
+use crate::metrics::ApiMetrics;
 use crate::trace::Trace;
-
-/// How many failed records an answer names; all are counted.
-const NAMED_FAILURES: usize = 20;
+use crate::undelivered::{FailedRecord, NAMED_FAILURES, Undelivered};
 
 /// What happened to the records of one request. librdkafka holds a clone for each record on its way.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct DeliveryTally {
     /// Records without a report, plus one while the request still enqueues.
     pending: AtomicUsize,
     sent: [AtomicU64; 3],
-    failures: Mutex<Failures>,
+    failures: Mutex<FailedDeliveries>,
     complete: Notify,
-    metrics: Metrics,
+    metrics: ApiMetrics,
     /// Whose records they are.
     trace: Arc<Trace>,
     /// Of a record that is the first one in its partition.
-    introduces: Option<(Arc<Known>, Place)>,
+    introduces: Option<(Arc<KnownPartitions>, SidePartition)>,
     /// Given back with the last report, whoever holds the tally and whether or not it is ever looked at: a client
     /// that stops reading must not keep it from others.
     room: Mutex<Option<Room>>,
 }
 
 #[derive(Debug, Default)]
-struct Failures {
+struct FailedDeliveries {
     by_side: [u64; 3],
     timed_out: u64,
     named: Vec<FailedRecord>,
@@ -43,52 +40,9 @@ struct Failures {
     code: Option<RDKafkaErrorCode>,
 }
 
-/// A record that Kafka did not acknowledge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct FailedRecord {
-    pub(crate) topic: String,
-    pub(crate) trip_id: String,
-    pub(crate) error: String,
-}
-
-/// Records of a request that Kafka did not acknowledge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Undelivered {
-    /// Records that Kafka did acknowledge.
-    pub(crate) delivered: u64,
-    /// Records that it did not.
-    pub(crate) failed: u64,
-    /// Whether time ran out for all that failed: such a record may have been written all the same.
-    pub(crate) timed_out: bool,
-    /// The first of those that failed.
-    pub(crate) records: Vec<FailedRecord>,
-}
-
-impl Undelivered {
-    /// What became of the records of two tallies.
-    pub(super) fn together(one: Result<u64, Self>, other: Result<u64, Self>) -> Result<u64, Self> {
-        match (one, other) {
-            (Ok(one), Ok(other)) => Ok(one + other),
-            (Ok(delivered), Err(failure)) | (Err(failure), Ok(delivered)) => {
-                Err(Self { delivered: failure.delivered + delivered, ..failure })
-            }
-            (Err(mut one), Err(other)) => {
-                one.records.extend(other.records);
-                one.records.truncate(NAMED_FAILURES);
-                Err(Self {
-                    delivered: one.delivered + other.delivered,
-                    failed: one.failed + other.failed,
-                    timed_out: one.timed_out && other.timed_out,
-                    records: one.records,
-                })
-            }
-        }
-    }
-}
-
-impl Tally {
-    /// A tally that is pending until [`Tally::settle`] is called once, beside the reports of its records.
-    pub(crate) fn new(room: Room, metrics: Metrics, trace: Arc<Trace>) -> Arc<Self> {
+impl DeliveryTally {
+    /// A tally that is pending until [`DeliveryTally::settle`] is called once, beside the reports of its records.
+    pub(crate) fn new(room: Room, metrics: ApiMetrics, trace: Arc<Trace>) -> Arc<Self> {
         Arc::new(Self {
             pending: AtomicUsize::new(1),
             sent: Default::default(),
@@ -103,9 +57,9 @@ impl Tally {
 
     /// A tally of the one record of `side` that is sent as the first one in `place`. What becomes of it, `known` is told.
     pub(super) fn of_first(
-        known: Arc<Known>,
-        place: Place,
-        metrics: Metrics,
+        known: Arc<KnownPartitions>,
+        place: SidePartition,
+        metrics: ApiMetrics,
         trace: Arc<Trace>,
     ) -> Arc<Self> {
         let tally = Self {
@@ -224,15 +178,15 @@ mod tests {
     use actix_web::http::header::HeaderMap;
 
     use super::*;
-    use crate::publisher::capacity::Capacity;
+    use crate::capacity::Capacity;
 
-    fn tally(capacity: &Capacity) -> Arc<Tally> {
-        let metrics = Metrics::register(
+    fn tally(capacity: &Capacity) -> Arc<DeliveryTally> {
+        let metrics = ApiMetrics::register(
             &service::Context::new("test").metrics,
             &models::topics::Topics::default(),
         );
         let trace = Trace::of(&HeaderMap::new());
-        Tally::new(capacity.take(3).unwrap(), metrics, Arc::new(trace))
+        DeliveryTally::new(capacity.take(3).unwrap(), metrics, Arc::new(trace))
     }
 
     fn failure(code: RDKafkaErrorCode) -> KafkaError {
@@ -288,29 +242,6 @@ mod tests {
             assert_eq!(undelivered.timed_out, timed_out);
             assert_eq!(undelivered.records[0].trip_id, "t1");
         }
-    }
-
-    #[test]
-    fn two_outcomes_are_one() {
-        let undelivered = |delivered, failed: usize, timed_out| {
-            let record = FailedRecord {
-                topic: "trips".to_owned(),
-                trip_id: "t1".to_owned(),
-                error: "late".to_owned(),
-            };
-            let records = vec![record; failed];
-            Undelivered { delivered, failed: failed as u64, timed_out, records }
-        };
-        let together = Undelivered::together;
-        assert_eq!(together(Ok(2), Ok(3)), Ok(5));
-        let mixed = Err(undelivered(5, 1, true));
-        assert_eq!(together(Ok(2), Err(undelivered(3, 1, true))), mixed);
-        assert_eq!(together(Err(undelivered(3, 1, true)), Ok(2)), mixed);
-        let both = together(Err(undelivered(1, 1, true)), Err(undelivered(2, 2, false)));
-        assert_eq!(both, Err(undelivered(3, 3, false)));
-        let many = together(Err(undelivered(0, 15, true)), Err(undelivered(0, 15, true)));
-        let many = many.expect_err("all failed");
-        assert_eq!((many.failed, many.records.len(), many.timed_out), (30, NAMED_FAILURES, true));
     }
 
     #[tokio::test]

@@ -1,52 +1,64 @@
-//! A request whose records are made before they are sent: from the command to rows and answer.
+//! A request whose records are made before they are sent: from the command to records and answer.
 
 use avro_schemas::EncodeError;
-use chrono::{DateTime, Utc};
-use generator::Generator;
 use models::commands::{GenerateDriverEarning, GenerateRider, GenerateTrip};
 use serde::Serialize;
 
-use super::rows::Rows;
-use crate::api::{TRIPS_PER_TURN, write_json};
-use crate::config::RECORDS_PER_TRIP;
-use crate::filled;
-use crate::publisher::{Publisher, Routed, capacity};
+use super::encoded_records::EncodedRecords;
+use crate::draw::{DrawSource, OneRecord};
+use crate::publisher::{Publisher, Routed};
+use crate::trip_cost::{RECORDS_PER_TRIP, TRIPS_PER_TURN};
+use crate::{capacity, json};
 
 /// What is to be made.
 #[derive(Debug)]
-pub(crate) enum Command {
+pub(crate) enum GenerateCommand {
     Trip(GenerateTrip),
     DriverEarning(GenerateDriverEarning),
     Rider(GenerateRider),
     CompleteTrip,
-    Trips { number: u32, shape: Shape },
+    Trips { number: u32, shape: AnswerShape },
 }
 
 /// How several trips are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum AnswerShape {
     /// One JSON array.
     Array,
     /// One JSON object a line.
     Lines,
 }
 
-/// What the records are drawn from. The same source makes the same records of a command.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Source {
-    pub(crate) generator: Generator,
-    /// The number of the first record or trip.
-    pub(crate) first: u64,
-    pub(crate) completion: DateTime<Utc>,
+impl From<GenerateTrip> for GenerateCommand {
+    fn from(command: GenerateTrip) -> Self {
+        Self::Trip(command)
+    }
 }
 
-impl Command {
+impl From<GenerateDriverEarning> for GenerateCommand {
+    fn from(command: GenerateDriverEarning) -> Self {
+        Self::DriverEarning(command)
+    }
+}
+
+impl From<GenerateRider> for GenerateCommand {
+    fn from(command: GenerateRider) -> Self {
+        Self::Rider(command)
+    }
+}
+
+impl GenerateCommand {
     /// How many numbers of the generator it takes.
     pub(crate) const fn numbers(&self) -> u32 {
         match self {
             Self::Trips { number, .. } => *number,
             _ => 1,
         }
+    }
+
+    /// Whether its answer is a trip a line.
+    pub(crate) const fn answers_lines(&self) -> bool {
+        matches!(self, Self::Trips { shape: AnswerShape::Lines, .. })
     }
 
     /// How many records it makes.
@@ -68,72 +80,68 @@ impl Command {
         }
     }
 
-    /// Makes the records: as rows, unless they are written already, and as an answer.
+    /// Makes the records: encoded, unless they are written already, and as an answer.
     pub(crate) async fn draw(
         &self,
-        source: Source,
+        source: DrawSource,
         publisher: &Publisher,
-        mut rows: Option<&mut Rows>,
+        mut encoded: Option<&mut EncodedRecords>,
     ) -> Result<Vec<u8>, EncodeError> {
-        let Source { generator, first, completion } = source;
-        let mut json = Vec::new();
+        let DrawSource { generator, first, completion } = source;
+        let mut answer = Vec::new();
         match self {
             Self::Trip(given) => {
-                let drawn = generator.trip(first, completion);
-                let record = filled::trip(drawn, given.clone(), completion);
-                single(publisher, &record, rows, &mut json)?;
+                single(publisher, &given.clone().draw(source), encoded, &mut answer)?;
             }
             Self::DriverEarning(given) => {
-                let record = filled::driver_earning(generator.driver_earning(first), given.clone());
-                single(publisher, &record, rows, &mut json)?;
+                single(publisher, &given.clone().draw(source), encoded, &mut answer)?;
             }
             Self::Rider(given) => {
-                let record = filled::rider(generator.rider(first), given.clone());
-                single(publisher, &record, rows, &mut json)?;
+                single(publisher, &given.clone().draw(source), encoded, &mut answer)?;
             }
             Self::CompleteTrip => {
                 let trip = generator.complete_trip(first, completion);
-                if let Some(rows) = rows {
-                    rows.push_trip(publisher, &trip)?;
+                if let Some(encoded) = encoded {
+                    encoded.push_trip(publisher, &trip)?;
                 }
-                write_json(&mut json, &trip);
+                json::write(&mut answer, &trip);
             }
             Self::Trips { number, shape } => {
-                shape.open(&mut json);
+                shape.open(&mut answer);
                 for i in 0..*number {
                     if i > 0 {
-                        shape.between(&mut json);
+                        shape.between(&mut answer);
                         if i % TRIPS_PER_TURN == 0 {
                             tokio::task::yield_now().await;
                         }
                     }
                     let trip = generator.complete_trip(first + u64::from(i), completion);
-                    if let Some(rows) = &mut rows {
-                        rows.push_trip(publisher, &trip)?;
+                    if let Some(encoded) = &mut encoded {
+                        encoded.push_trip(publisher, &trip)?;
                     }
-                    write_json(&mut json, &trip);
+                    json::write(&mut answer, &trip);
                 }
-                shape.close(&mut json);
+                shape.close(&mut answer);
             }
         }
-        Ok(json)
+        Ok(answer)
     }
 }
 
 fn single<T: Routed + Serialize>(
     publisher: &Publisher,
     record: &T,
-    rows: Option<&mut Rows>,
-    json: &mut Vec<u8>,
+    encoded: Option<&mut EncodedRecords>,
+    answer: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    if let Some(rows) = rows {
-        rows.push(publisher, record)?;
+    if let Some(encoded) = encoded {
+        encoded.push(publisher, record)?;
     }
-    write_json(json, record);
+    json::write(answer, record);
     Ok(())
 }
 
-impl Shape {
+impl AnswerShape {
     fn open(self, json: &mut Vec<u8>) {
         if self == Self::Array {
             json.push(b'[');

@@ -2,19 +2,19 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::web::Bytes;
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::{HttpResponse, ResponseError};
 use avro_schemas::EncodeError;
 use models::validation::Rejection;
 use serde::Serialize;
 
 use crate::access::Denied;
-use crate::atomic::failure::Failure;
-use crate::idempotency::Conflict;
+use crate::atomic::{NotWritten, TransactionFailure};
+use crate::capacity::Full;
+use crate::headers::InvalidHeader;
+use crate::idempotency::KeyConflict;
+use crate::json;
 use crate::publisher::SendError;
-use crate::publisher::capacity::Full;
-use crate::publisher::tally::{FailedRecord, Undelivered};
-use crate::wishes::InvalidHeader;
+use crate::undelivered::{FailedRecord, Undelivered};
 
 /// When a refused client should come again, in seconds.
 const RETRY_SECONDS: &str = "1";
@@ -45,12 +45,12 @@ pub(crate) enum Refusal {
     Encode(#[from] EncodeError),
     #[error("{0}")]
     Header(#[from] InvalidHeader),
-    #[error("this service accepts no Idempotency-Key: producer.idempotency_topic is empty")]
+    #[error("{}", NotWritten::NoKeys)]
     NoKeys,
     #[error("{0}")]
-    Conflict(#[from] Conflict),
+    Conflict(#[from] KeyConflict),
     #[error("{0}")]
-    Transaction(#[from] Failure),
+    Transaction(TransactionFailure),
 }
 
 impl From<Undelivered> for Refusal {
@@ -64,6 +64,18 @@ impl From<SendError> for Refusal {
         match error {
             SendError::Full(full) => Self::Full(full),
             SendError::Encode(error) => Self::Encode(error),
+        }
+    }
+}
+
+impl From<NotWritten> for Refusal {
+    fn from(error: NotWritten) -> Self {
+        match error {
+            NotWritten::Full(full) => Self::Full(full),
+            NotWritten::Encode(error) => Self::Encode(error),
+            NotWritten::NoKeys => Self::NoKeys,
+            NotWritten::Conflict(conflict) => Self::Conflict(conflict),
+            NotWritten::Failed(failure) => Self::Transaction(failure),
         }
     }
 }
@@ -86,13 +98,13 @@ impl Refusal {
             Self::Encode(_) => "internal",
             Self::Header(_) => "invalid_header",
             Self::NoKeys => "no_keys",
-            Self::Conflict(Conflict::OtherRequest) => "key_reused",
-            Self::Conflict(Conflict::Running) => "key_in_use",
-            Self::Transaction(Failure::Refused(_)) => "transaction_refused",
-            Self::Transaction(Failure::TimedOut(_)) => "transaction_timeout",
-            Self::Transaction(Failure::Unknown(_) | Failure::UnknownUntilSentAgain(_)) => {
-                "transaction_unknown"
-            }
+            Self::Conflict(KeyConflict::OtherRequest) => "key_reused",
+            Self::Conflict(KeyConflict::InUse) => "key_in_use",
+            Self::Transaction(TransactionFailure::Refused(_)) => "transaction_refused",
+            Self::Transaction(TransactionFailure::TimedOut(_)) => "transaction_timeout",
+            Self::Transaction(
+                TransactionFailure::Unknown(_) | TransactionFailure::UnknownUntilSentAgain(_),
+            ) => "transaction_unknown",
         }
     }
 }
@@ -104,13 +116,13 @@ struct Detail<'a> {
 
 /// `produced` is null if nobody knows.
 #[derive(Serialize)]
-struct TransactionFailure<'a> {
+struct UnwrittenDetail<'a> {
     detail: &'a str,
     produced: Option<bool>,
 }
 
 #[derive(Serialize)]
-struct DeliveryFailure<'a> {
+struct UndeliveredDetail<'a> {
     detail: &'a str,
     delivered: u64,
     failed: u64,
@@ -129,12 +141,14 @@ impl ResponseError for Refusal {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotReady(_) | Self::Stopping | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Undelivered(undelivered) if undelivered.timed_out => StatusCode::GATEWAY_TIMEOUT,
-            Self::Undelivered(_) => StatusCode::BAD_GATEWAY,
+            Self::Undelivered(_) | Self::Transaction(TransactionFailure::Refused(_)) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::Transaction(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
             // draft-ietf-httpapi-idempotency-key-header, 2.7
-            Self::Conflict(Conflict::OtherRequest) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Conflict(Conflict::Running) => StatusCode::CONFLICT,
-            Self::Transaction(failure) => failure.status(),
+            Self::Conflict(KeyConflict::OtherRequest) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict(KeyConflict::InUse) => StatusCode::CONFLICT,
         }
     }
 
@@ -148,17 +162,15 @@ impl ResponseError for Refusal {
             response.insert_header((WWW_AUTHENTICATE, denied.challenge()));
         }
         match self {
-            Self::Rejected(rejection) => json(&mut response, rejection.to_json()),
-            Self::Undelivered(undelivered) => response.json(DeliveryFailure {
+            Self::Rejected(rejection) => json::answer(&mut response, rejection.to_json()),
+            Self::Undelivered(undelivered) => response.json(UndeliveredDetail {
                 detail: &self.to_string(),
                 delivered: undelivered.delivered,
                 failed: undelivered.failed,
                 records: &undelivered.records,
             }),
-            Self::Transaction(failure) => response.json(TransactionFailure {
-                detail: &self.to_string(),
-                produced: failure.produced(),
-            }),
+            Self::Transaction(failure) => response
+                .json(UnwrittenDetail { detail: &self.to_string(), produced: failure.produced() }),
             // What is left of the body is not worth reading.
             Self::BodyTooLarge | Self::BodyTooSlow | Self::BrokenBody => {
                 response.insert_header((CONNECTION, "close")).force_close();
@@ -167,11 +179,6 @@ impl ResponseError for Refusal {
             _ => response.json(Detail { detail: &self.to_string() }),
         }
     }
-}
-
-/// A body that is JSON already.
-pub(crate) fn json(response: &mut HttpResponseBuilder, body: impl Into<Bytes>) -> HttpResponse {
-    response.content_type("application/json").body(body.into())
 }
 
 /// 404, as FastAPI says it.

@@ -1,14 +1,16 @@
-//! What a request asks for in its headers, beside its body.
+//! The headers that say how a request is to be written and answered: `Tripstream-Atomic`, `Idempotency-Key` and `Accept`.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{ACCEPT, HeaderMap, HeaderName};
 
-use crate::idempotency::key::{InvalidKey, Key};
+use crate::idempotency::key::{IdempotencyKey, InvalidKey};
 
 /// All records of the request in one transaction: `true` or `false`.
 pub(crate) static ATOMIC: HeaderName = HeaderName::from_static("tripstream-atomic");
 /// draft-ietf-httpapi-idempotency-key-header.
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Of an answer: the records were written for an earlier request with the same key.
+pub(crate) static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// One JSON value a line.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 
@@ -29,14 +31,14 @@ pub(crate) enum Writing {
     /// All in one transaction.
     Atomic,
     /// All in one transaction, and once for this key.
-    Once(Key),
+    Once(IdempotencyKey),
 }
 
 /// Reads how the records are to be written; `atomic` is what holds for a request that doesn't say.
 pub(crate) fn writing(request: &HttpRequest, atomic: bool) -> Result<Writing, InvalidHeader> {
     let headers = request.headers();
     if let Some(key) = only(headers, &IDEMPOTENCY_KEY, InvalidKey::NotOne)? {
-        return Ok(Writing::Once(Key::from_header(key)?));
+        return Ok(Writing::Once(IdempotencyKey::from_header(key)?));
     }
     let wanted = match only(headers, &ATOMIC, InvalidHeader::Atomic)? {
         None => atomic,
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_headers_say_how_records_are_written() {
-        let key = |key: &str| Writing::Once(Key::from_header(key.as_bytes()).unwrap());
+        let key = |key: &str| Writing::Once(IdempotencyKey::from_header(key.as_bytes()).unwrap());
         for (headers, by_default, expected) in [
             (&[][..], false, Ok(Writing::Plain)),
             (&[], true, Ok(Writing::Atomic)),

@@ -14,9 +14,9 @@ use crate::trace::Trace;
 
 /// Keys and values in one piece, and where each begins.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub(crate) struct EncodedRecords {
     trace: Arc<Trace>,
-    /// Of each row.
+    /// Of each record.
     headers: Option<OwnedHeaders>,
     targets: Arc<[Target; 3]>,
     bytes: Vec<u8>,
@@ -31,8 +31,8 @@ struct Slot {
     value: usize,
 }
 
-impl Rows {
-    /// No rows yet, for `publisher`'s topics.
+impl EncodedRecords {
+    /// No records yet, for `publisher`'s topics.
     pub(crate) fn new(publisher: &Publisher, records: u32, trace: Arc<Trace>) -> Self {
         Self {
             headers: trace.record_headers(),
@@ -43,7 +43,7 @@ impl Rows {
         }
     }
 
-    /// Whose rows they are.
+    /// Whose records they are.
     pub(crate) const fn trace(&self) -> &Arc<Trace> {
         &self.trace
     }
@@ -69,7 +69,7 @@ impl Rows {
         Ok(())
     }
 
-    /// The three rows of a trip.
+    /// The three records of a trip.
     pub(crate) fn push_trip(
         &mut self,
         publisher: &Publisher,
@@ -80,7 +80,7 @@ impl Rows {
         self.push(publisher, &trip.rider_data)
     }
 
-    /// The rows as records to send.
+    /// The records, to be sent.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let ends = self.slots.iter().skip(1).map(|slot| slot.key).chain([self.bytes.len()]);
         self.slots.iter().zip(ends).map(|(slot, end)| Record {
@@ -97,7 +97,7 @@ impl Rows {
         self.slots.is_empty()
     }
 
-    /// How many rows each side has, by [`Side::index`].
+    /// How many records each side has, by [`Side::index`].
     pub(crate) fn by_side(&self) -> [u64; 3] {
         let mut counts = [0; 3];
         for slot in &self.slots {
