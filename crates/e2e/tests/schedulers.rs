@@ -10,7 +10,7 @@ use e2e::stack::Stack;
 use e2e::wait::eventually;
 use scheduler_loop::LoopSettings;
 use service::Context;
-use trip_client::{Report, SkipReason};
+use trip_client::{RunReport, SkipReason};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -70,7 +70,7 @@ async fn an_api_that_goes_away_in_mid_run_is_met_by_one_probe_and_no_storm() {
 }
 
 /// Confirmed trips are in Kafka, and no more than those that are uncertain beside them.
-async fn assert_in_kafka(pipeline: &Pipeline, report: &Report) {
+async fn assert_in_kafka(pipeline: &Pipeline, report: &RunReport) {
     let trips = pipeline.count(&pipeline.topics.trips).await;
     let sent = &report.counts.trips;
     let range = sent.confirmed..=sent.confirmed + sent.uncertain;

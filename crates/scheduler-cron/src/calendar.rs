@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use trip_client::Extent;
 
 use crate::Timetable;
-use crate::load::Load;
+use crate::load::FiringLoad;
 
 /// What has become due since the last look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) struct Elapsed {
 #[derive(Debug)]
 pub(crate) struct Calendar {
     timetable: Timetable,
-    load: Load,
+    load: FiringLoad,
     extent: Extent,
     start: DateTime<Utc>,
     /// Where the load is counted from: one interval before the first instant.
@@ -36,7 +36,7 @@ pub(crate) struct Calendar {
 impl Calendar {
     pub(crate) fn new(
         timetable: Timetable,
-        load: Load,
+        load: FiringLoad,
         extent: Extent,
         start: DateTime<Utc>,
     ) -> Self {
@@ -86,7 +86,7 @@ mod tests {
     fn calendar(schedule: &str, extent: Extent) -> Calendar {
         let start = at("10:00:00");
         let timetable = Timetable::parse(schedule, Tz::UTC, start).unwrap();
-        let load = Load { trips: 30, rate: None, ramp: Duration::ZERO };
+        let load = FiringLoad { trips: 30, rate: None, ramp: Duration::ZERO };
         Calendar::new(timetable, load, extent, start)
     }
 
@@ -137,7 +137,7 @@ mod tests {
     fn a_rate_gives_each_instant_its_share_the_first_included() {
         let start = at("10:00:00");
         let timetable = Timetable::parse("*/10 * * * * *", Tz::UTC, start).unwrap();
-        let load = Load { trips: 1, rate: Some(2.0), ramp: Duration::from_secs(20) };
+        let load = FiringLoad { trips: 1, rate: Some(2.0), ramp: Duration::from_secs(20) };
         let mut calendar = Calendar::new(timetable, load, Extent::default(), start);
         let trips: Vec<_> = ["10:00:10", "10:00:20", "10:00:30", "10:00:50"]
             .into_iter()

@@ -193,10 +193,10 @@ mod tests {
 
     use super::*;
     use crate::Timetable;
-    use crate::load::Load;
+    use crate::load::FiringLoad;
 
     fn calendar(timetable: Timetable, count: u64, start: DateTime<Utc>) -> Calendar {
-        let load = Load { trips: 30, rate: None, ramp: Duration::ZERO };
+        let load = FiringLoad { trips: 30, rate: None, ramp: Duration::ZERO };
         let extent = Extent { count: Some(count), duration: None };
         Calendar::new(timetable, load, extent, start)
     }

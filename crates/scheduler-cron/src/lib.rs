@@ -9,7 +9,7 @@ mod zoned;
 
 use anyhow::Context as _;
 use service::Context;
-use trip_client::{JoinerWatch, Plan, Report, TickLog, TripClient, drive};
+use trip_client::{JoinerWatch, RunPlan, RunReport, TickLog, TripClient, drive};
 
 use calendar::Calendar;
 use clockwork::Clockwork;
@@ -20,16 +20,16 @@ pub use timetable::{Timetable, TimetableError};
 pub const NAME: &str = "scheduler-cron";
 
 /// Runs the schedule until it is over or shutdown is asked for, and reports. Requests that failed are in the report, and
-/// in [`Report::verdict`]; they are no error here.
+/// in [`RunReport::verdict`]; they are no error here.
 ///
 /// # Errors
 ///
 /// If the settings can't work, the report could not be written at the end, the joiner to wait for does not answer, or the
 /// cron library does not start.
-pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<Report> {
+pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<RunReport> {
     let CronSettings { client, scheduler_cron: config, shutdown, .. } = settings;
     if let Some(path) = &config.report {
-        Report::reserve(path)?;
+        RunReport::reserve(path)?;
     }
     let (mut timetables, mut jobs) = (Vec::new(), Vec::new());
     for entry in config.entries().context("configuration")? {
@@ -38,7 +38,7 @@ pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<Report>
     }
     let in_words: Vec<_> = jobs.iter().map(|job| job.schedule.as_str()).collect();
     let in_words = format!("{}; looked for each 500ms", in_words.join("; "));
-    let mut plan = Plan::new(NAME, in_words, jobs, &client, &shutdown);
+    let mut plan = RunPlan::new(NAME, in_words, jobs, &client, &shutdown);
     plan.tick_log = config.timeline.as_deref().map(TickLog::create).transpose()?;
     if let Some(limit) = client.until_joined {
         plan.until_joined = Some((JoinerWatch::start(&client).await?, limit));
@@ -63,7 +63,7 @@ pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<Report>
 ///
 /// # Errors
 ///
-/// As [`run`] and [`Report::conclude`].
+/// As [`run`] and [`RunReport::conclude`].
 pub async fn run_and_conclude(settings: CronSettings, ctx: Context) -> anyhow::Result<()> {
     let path = settings.scheduler_cron.report.clone();
     let report = run(settings, ctx).await?;

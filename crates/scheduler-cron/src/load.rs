@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The load of one job.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Load {
+pub(crate) struct FiringLoad {
     /// Trips of a firing, unless there is a rate.
     pub(crate) trips: u32,
     /// Trips a second.
@@ -14,7 +14,7 @@ pub(crate) struct Load {
     pub(crate) ramp: Duration,
 }
 
-impl Load {
+impl FiringLoad {
     /// Trips of the firing at `to`, the one before having been at `from`; both counted from one interval before the
     /// first firing, so that this one has its share as well. At least 1.
     pub(crate) fn trips(&self, from: Duration, to: Duration) -> u32 {
@@ -46,7 +46,7 @@ mod tests {
 
     /// The trips of the first firings, 3 s apart.
     fn firings<const N: usize>(rate: Option<f64>, ramp_s: u64) -> [u32; N] {
-        let load = Load { trips: 30, rate, ramp: Duration::from_secs(ramp_s) };
+        let load = FiringLoad { trips: 30, rate, ramp: Duration::from_secs(ramp_s) };
         let at = |k: usize| Duration::from_secs(3 * k as u64);
         std::array::from_fn(|k| load.trips(at(k), at(k + 1)))
     }

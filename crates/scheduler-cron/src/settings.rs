@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, Settings, ShutdownConfig};
-use trip_client::{ClientConfig, Extent, Job, Load, Overrun};
+use trip_client::{ClientConfig, Extent, Job, Overrun, RunLoad};
 
-use crate::load;
+use crate::load::FiringLoad;
 use crate::timetable::{Timetable, TimetableError, zone};
 
 /// All sections that the cron scheduler reads.
@@ -116,7 +116,7 @@ impl CronConfig {
     /// # Errors
     ///
     /// [`ConfigError::Invalid`], naming the key, if one can't be followed or two have the same name.
-    pub(crate) fn entries(&self) -> Result<Vec<Entry>, ConfigError> {
+    pub(crate) fn entries(&self) -> Result<Vec<ReadyJob>, ConfigError> {
         if self.jobs.is_empty() {
             let whole = CronJob {
                 name: "cron".to_owned(),
@@ -143,14 +143,14 @@ impl CronConfig {
             .collect()
     }
 
-    fn entry(&self, place: &str, job: &CronJob) -> Result<Entry, ConfigError> {
+    fn entry(&self, place: &str, job: &CronJob) -> Result<ReadyJob, ConfigError> {
         let (trips, overrun) =
             (job.trips.unwrap_or(self.trips), job.overrun.unwrap_or(self.overrun));
         // A job's own number of trips goes before the rate of all.
         let rate = job.rate.or_else(|| self.rate.filter(|_| job.trips.is_none()));
         let queue_limit = job.queue_limit.unwrap_or(self.queue_limit);
         let extent = self.extent();
-        Load { trips, rate, ramp: self.ramp, overrun, queue_limit, extent }.validate(place)?;
+        RunLoad { trips, rate, ramp: self.ramp, overrun, queue_limit, extent }.validate(place)?;
 
         let refused =
             |key: &'static str| move |err: TimetableError| invalid(place, key, err.to_string());
@@ -167,9 +167,9 @@ impl CronConfig {
         });
         let schedule =
             format!("{amount}, {} ({time_zone}){ramp}, overrun: {overrun}", job.schedule);
-        Ok(Entry {
+        Ok(ReadyJob {
             timetable,
-            load: load::Load { trips, rate, ramp: self.ramp.unwrap_or_default() },
+            load: FiringLoad { trips, rate, ramp: self.ramp.unwrap_or_default() },
             job: Job { name: job.name.clone(), schedule, overrun, queue_limit },
         })
     }
@@ -177,9 +177,9 @@ impl CronConfig {
 
 /// One job, ready to run.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct ReadyJob {
     pub(crate) timetable: Timetable,
-    pub(crate) load: load::Load,
+    pub(crate) load: FiringLoad,
     pub(crate) job: Job,
 }
 

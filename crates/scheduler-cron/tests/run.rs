@@ -8,7 +8,7 @@ use std::time::Duration;
 use fake_api::{FakeApi, OK, Reply, refused_url, until, within};
 use scheduler_cron::{CronJob, CronSettings, run};
 use service::Context;
-use trip_client::{Report, SkipReason};
+use trip_client::{RunReport, SkipReason};
 
 fn settings(url: &str, schedule: &str) -> CronSettings {
     let mut settings = CronSettings::default();
@@ -94,7 +94,7 @@ async fn no_tick_passes_while_the_joiner_to_wait_for_catches_up() {
     panic!("{}", reports.concat());
 }
 
-async fn run_beside_a_joiner_that_catches_up() -> Report {
+async fn run_beside_a_joiner_that_catches_up() -> RunReport {
     let api = FakeApi::start(|_| OK);
     // For longer than the whole run: by its end, two instants would have passed.
     api.let_joiner_catch_up(8);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use service::Context;
 use tokio::time::Instant;
-use trip_client::{JoinerWatch, Plan, Report, TickLog, TripClient, drive};
+use trip_client::{JoinerWatch, RunPlan, RunReport, TickLog, TripClient, drive};
 
 use alarm::Alarm;
 use pace::{ClosedLoop, OpenLoop};
@@ -24,17 +24,17 @@ pub const NAME: &str = "scheduler-loop";
 const SET_UP: Duration = Duration::from_millis(10);
 
 /// Runs the schedule until it is over or shutdown is asked for, and reports. Requests that failed are in the report, and
-/// in [`Report::verdict`]; they are no error here.
+/// in [`RunReport::verdict`]; they are no error here.
 ///
 /// # Errors
 ///
 /// If the settings can't work, the report could not be written at the end, or the joiner to wait for does not answer.
-pub async fn run(settings: LoopSettings, ctx: Context) -> anyhow::Result<Report> {
+pub async fn run(settings: LoopSettings, ctx: Context) -> anyhow::Result<RunReport> {
     let LoopSettings { client, scheduler_loop: config, shutdown, .. } = settings;
     if let Some(path) = &config.report {
-        Report::reserve(path)?;
+        RunReport::reserve(path)?;
     }
-    let mut plan = Plan::new(NAME, config.in_words(), vec![config.job()], &client, &shutdown);
+    let mut plan = RunPlan::new(NAME, config.in_words(), vec![config.job()], &client, &shutdown);
     plan.tick_log = config.timeline.as_deref().map(TickLog::create).transpose()?;
     if let Some(limit) = client.until_joined {
         plan.until_joined = Some((JoinerWatch::start(&client).await?, limit));
@@ -57,7 +57,7 @@ pub async fn run(settings: LoopSettings, ctx: Context) -> anyhow::Result<Report>
 ///
 /// # Errors
 ///
-/// As [`run`] and [`Report::conclude`].
+/// As [`run`] and [`RunReport::conclude`].
 pub async fn run_and_conclude(settings: LoopSettings, ctx: Context) -> anyhow::Result<()> {
     let path = settings.scheduler_loop.report.clone();
     let report = run(settings, ctx).await?;

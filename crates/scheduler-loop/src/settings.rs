@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, Settings, ShutdownConfig};
-use trip_client::{ClientConfig, Extent, Job, Load, Overrun};
+use trip_client::{ClientConfig, Extent, Job, Overrun, RunLoad};
 
 /// All sections that the loop scheduler reads.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ impl Settings for LoopSettings {
         let config = &self.scheduler_loop;
         let LoopConfig { trips, rate, ramp, overrun, queue_limit, .. } = *config;
         let extent = config.extent();
-        Load { trips, rate, ramp, overrun, queue_limit, extent }.validate("scheduler_loop")?;
+        RunLoad { trips, rate, ramp, overrun, queue_limit, extent }.validate("scheduler_loop")?;
         self.client.validate_end("scheduler_loop", extent)?;
         let invalid = |key: &str, reason: &str| {
             let key = format!("scheduler_loop.{key}");

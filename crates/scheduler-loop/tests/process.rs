@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use fake_api::{FakeApi, OK, Reply, refused_url, until, within};
 use rustix::process::{Pid, Signal, kill_process};
-use trip_client::Report;
+use trip_client::RunReport;
 
 /// A command for `args`, with a free port for its metrics, that says its log as text.
 fn command(args: &[&str]) -> Command {
@@ -40,7 +40,7 @@ async fn a_sigterm_lets_requests_in_flight_finish_and_ends_well() {
     let output = ended(child).await;
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let report: Report = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let report: RunReport = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     report.counts.balance().unwrap();
     // The answers may come before the signal, and let more requests start.
     let started = report.counts.started;
@@ -66,7 +66,7 @@ async fn requests_that_outlast_a_sigterm_are_cut_off_and_the_status_tells() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let last = last_line(&output);
     assert!(last.contains("4 cut off at the end of the shutdown timeout"), "{last}");
-    let report: Report = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let report: RunReport = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     report.counts.balance().unwrap();
     assert_eq!((report.counts.cut_off, report.counts.trips.uncertain), (4, 12));
 }

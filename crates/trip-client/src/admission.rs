@@ -88,7 +88,7 @@ impl SkipReason {
 
 /// What [`Admission::offer`] decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict<T> {
+pub enum AdmissionDecision<T> {
     /// Start it now; it counts as running until [`Admission::finish`].
     Start(T),
     /// It waits for [`Admission::finish`].
@@ -139,22 +139,22 @@ impl<T> Admission<T> {
     }
 
     /// A tick of `lane` is due.
-    pub fn offer(&mut self, lane: usize, tick: T) -> Verdict<T> {
+    pub fn offer(&mut self, lane: usize, tick: T) -> AdmissionDecision<T> {
         let has_place = self.running < self.max_in_flight;
         let lane = &mut self.lanes[lane];
         if has_place && lane.is_free() {
             self.running += 1;
             lane.running += 1;
-            return Verdict::Start(tick);
+            return AdmissionDecision::Start(tick);
         }
         match lane.policy {
             Overrun::Queue if lane.waiting.len() < lane.queue_limit => {
                 lane.waiting.push_back(tick);
-                Verdict::Queued
+                AdmissionDecision::Queued
             }
-            Overrun::Queue => Verdict::Skip(SkipReason::QueueFull),
-            Overrun::Skip if !lane.is_free() => Verdict::Skip(SkipReason::Busy),
-            Overrun::Skip | Overrun::Overlap => Verdict::Skip(SkipReason::InFlightFull),
+            Overrun::Queue => AdmissionDecision::Skip(SkipReason::QueueFull),
+            Overrun::Skip if !lane.is_free() => AdmissionDecision::Skip(SkipReason::Busy),
+            Overrun::Skip | Overrun::Overlap => AdmissionDecision::Skip(SkipReason::InFlightFull),
         }
     }
 
@@ -211,9 +211,9 @@ mod tests {
                 'o' => {
                     next += 1;
                     match admission.offer(0, next) {
-                        Verdict::Start(tick) => format!("start{tick}"),
-                        Verdict::Queued => format!("wait{next}"),
-                        Verdict::Skip(reason) => reason.as_str().to_owned(),
+                        AdmissionDecision::Start(tick) => format!("start{tick}"),
+                        AdmissionDecision::Queued => format!("wait{next}"),
+                        AdmissionDecision::Skip(reason) => reason.as_str().to_owned(),
                     }
                 }
                 _ => admission.finish(0).map_or("idle".to_owned(), |tick| format!("start{tick}")),
@@ -256,18 +256,18 @@ mod tests {
     fn lanes_hold_each_other_up_only_at_the_common_limit_and_take_turns() {
         let lanes = [(Overrun::Queue, 9), (Overrun::Queue, 9), (Overrun::Skip, 0)];
         let mut admission = Admission::new(lanes, 2);
-        assert_eq!(admission.offer(0, "a1"), Verdict::Start("a1"));
-        assert_eq!(admission.offer(0, "a2"), Verdict::Queued, "one of a lane at a time");
-        assert_eq!(admission.offer(1, "b1"), Verdict::Start("b1"));
-        assert_eq!(admission.offer(1, "b2"), Verdict::Queued);
-        assert_eq!(admission.offer(2, "c1"), Verdict::Skip(SkipReason::InFlightFull));
+        assert_eq!(admission.offer(0, "a1"), AdmissionDecision::Start("a1"));
+        assert_eq!(admission.offer(0, "a2"), AdmissionDecision::Queued, "one of a lane at a time");
+        assert_eq!(admission.offer(1, "b1"), AdmissionDecision::Start("b1"));
+        assert_eq!(admission.offer(1, "b2"), AdmissionDecision::Queued);
+        assert_eq!(admission.offer(2, "c1"), AdmissionDecision::Skip(SkipReason::InFlightFull));
         assert_eq!(admission.finish(0), Some("a2"));
-        assert_eq!(admission.offer(0, "a3"), Verdict::Queued);
+        assert_eq!(admission.offer(0, "a3"), AdmissionDecision::Queued);
         assert_eq!(admission.finish(0), Some("a3"), "b1 still runs, so b2 waits");
         assert_eq!(admission.finish(1), Some("b2"));
         assert_eq!(admission.finish(0), None);
-        assert_eq!(admission.offer(2, "c2"), Verdict::Start("c2"));
-        assert_eq!(admission.offer(2, "c3"), Verdict::Skip(SkipReason::Busy));
+        assert_eq!(admission.offer(2, "c2"), AdmissionDecision::Start("c2"));
+        assert_eq!(admission.offer(2, "c3"), AdmissionDecision::Skip(SkipReason::Busy));
     }
 
     proptest! {
@@ -287,9 +287,9 @@ mod tests {
                     offered += 1;
                     let lane = pick.index(lanes.len());
                     match admission.offer(lane, lane) {
-                        Verdict::Start(lane) => Some(lane),
-                        Verdict::Queued => None,
-                        Verdict::Skip(_) => {
+                        AdmissionDecision::Start(lane) => Some(lane),
+                        AdmissionDecision::Queued => None,
+                        AdmissionDecision::Skip(_) => {
                             skipped += 1;
                             None
                         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::Failure;
+use crate::RequestFailure;
 
 /// How much of an unexpected answer is quoted, in characters.
 const EXCERPT_CHARS: usize = 160;
@@ -24,29 +24,29 @@ pub(crate) fn judge(
     status: u16,
     retry_after: Option<&str>,
     body: &[u8],
-) -> Result<(), Failure> {
+) -> Result<(), RequestFailure> {
     match status {
         200 => {}
         503 => {
             let retry_after =
                 retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-            return Err(Failure::Unavailable { detail: excerpt(body), retry_after });
+            return Err(RequestFailure::Unavailable { detail: excerpt(body), retry_after });
         }
-        401 => return Err(Failure::Unauthorized(excerpt(body))),
-        code => return Err(Failure::Status { code, detail: excerpt(body) }),
+        401 => return Err(RequestFailure::Unauthorized(excerpt(body))),
+        code => return Err(RequestFailure::Status { code, detail: excerpt(body) }),
     }
     let trips: Vec<AnsweredTrip<'_>> = serde_json::from_slice(body).map_err(|err| {
         if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
-            Failure::NotTrips(err.to_string())
+            RequestFailure::NotTrips(err.to_string())
         } else {
-            Failure::NotJson(excerpt(body))
+            RequestFailure::NotJson(excerpt(body))
         }
     })?;
     if let Some(position) = trips.iter().position(|trip| trip.trip_id.is_empty()) {
-        return Err(Failure::NotTrips(format!("trip_id of number {position} is empty")));
+        return Err(RequestFailure::NotTrips(format!("trip_id of number {position} is empty")));
     }
     let got = u32::try_from(trips.len()).unwrap_or(u32::MAX);
-    if got == asked { Ok(()) } else { Err(Failure::TripCount { asked, got }) }
+    if got == asked { Ok(()) } else { Err(RequestFailure::TripCount { asked, got }) }
 }
 
 /// The beginning of `body` on one line.
@@ -120,7 +120,8 @@ mod tests {
             (Some("Wed, 21 Oct 2026 07:28:00 GMT"), None),
             (None, None),
         ] {
-            let Err(Failure::Unavailable { retry_after, .. }) = judge(1, 503, header, b"") else {
+            let Err(RequestFailure::Unavailable { retry_after, .. }) = judge(1, 503, header, b"")
+            else {
                 panic!("503 must be Unavailable");
             };
             assert_eq!(retry_after, want);

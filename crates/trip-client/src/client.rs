@@ -11,8 +11,8 @@ use service::ConfigError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::circuit::{Circuit, Pass};
-use crate::{Backoff, ClientConfig, Failure, answer};
+use crate::circuit::{Circuit, CircuitPass};
+use crate::{Backoff, ClientConfig, RequestFailure, answer};
 
 /// Connections that idle longer are not used again. Less than the 5 s after which common servers close them: a request
 /// on a connection that the server just closed can't safely be sent again.
@@ -38,7 +38,7 @@ struct Inner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sent {
     /// Why it failed, if it did; else the answer held exactly the trips asked for.
-    pub(crate) outcome: Result<(), Failure>,
+    pub(crate) outcome: Result<(), RequestFailure>,
     /// How often it was sent again.
     pub(crate) retries: u32,
 }
@@ -83,21 +83,21 @@ impl TripClient {
     }
 
     /// Leave to send a request now; `None` while the API is down and another request is finding out whether it is back.
-    pub(crate) fn admit(&self) -> Option<Pass> {
+    pub(crate) fn admit(&self) -> Option<CircuitPass> {
         self.circuit().ask(Instant::now())
     }
 
     /// Leave that is not made use of.
-    pub(crate) fn give_back(&self, pass: Pass) {
+    pub(crate) fn give_back(&self, pass: CircuitPass) {
         self.circuit().give_back(pass);
     }
 
-    /// Asks for `trips` trips and waits for the answer. Retries what [`Failure::is_retryable`] allows, until `stop`, and
-    /// as long as the circuit lets it.
+    /// Asks for `trips` trips and waits for the answer. Retries what [`RequestFailure::is_retryable`] allows, until `stop`,
+    /// and as long as the circuit lets it.
     pub(crate) async fn generate(
         &self,
         trips: u32,
-        mut pass: Pass,
+        mut pass: CircuitPass,
         stop: &CancellationToken,
     ) -> Sent {
         let mut retries = 0;
@@ -127,7 +127,7 @@ impl TripClient {
     }
 
     /// Tells the circuit how an attempt went.
-    fn observe(&self, pass: Pass, outcome: &Result<(), Failure>) {
+    fn observe(&self, pass: CircuitPass, outcome: &Result<(), RequestFailure>) {
         match outcome {
             Err(failure) if failure.is_outage() => {
                 let asked = failure.retry_after();
@@ -141,9 +141,9 @@ impl TripClient {
         self.0.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn attempt(&self, trips: u32) -> Result<(), Failure> {
+    async fn attempt(&self, trips: u32) -> Result<(), RequestFailure> {
         let inner = &*self.0;
-        let lost = |err: reqwest::Error| Failure::of_transport(&err, inner.timeout);
+        let lost = |err: reqwest::Error| RequestFailure::of_transport(&err, inner.timeout);
         let request =
             inner.http.post(inner.endpoint.clone()).json(&json!({ "number_of_trips": trips }));
         let response = request.send().await.map_err(lost)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, SkipReason};
+use crate::{RequestFailure, SkipReason};
 
 /// The counts of a run. When it is over, every tick and every request has exactly one fate ([`Counts::balance`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Counts {
     pub dropped_at_shutdown: u64,
     /// Requests that were answered with exactly the trips asked for.
     pub succeeded: u64,
-    /// Requests that failed, by the reason ([`Failure::reason`]).
+    /// Requests that failed, by the reason ([`RequestFailure::reason`]).
     pub failed: BTreeMap<String, u64>,
     /// Requests that still ran when the shutdown's time was over.
     pub cut_off: u64,
@@ -29,13 +29,13 @@ pub struct Counts {
     /// Requests that started later than `client.late_after` after their intended start.
     pub late: u64,
     /// Trips.
-    pub trips: Trips,
+    pub trips: TripCounts,
 }
 
 /// Trips of a run. In Kafka are at least `confirmed` and at most `confirmed + uncertain`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trips {
+pub struct TripCounts {
     /// Asked for by the requests that started.
     pub requested: u64,
     /// In the answers of the requests that succeeded.
@@ -76,7 +76,7 @@ impl Counts {
     }
 
     /// A request for `trips` trips that failed.
-    pub(crate) fn add_failure(&mut self, failure: &Failure, trips: u32) {
+    pub(crate) fn add_failure(&mut self, failure: &RequestFailure, trips: u32) {
         *self.failed.entry(failure.reason().into_owned()).or_default() += 1;
         self.trips.uncertain += u64::from(failure.uncertain_trips(trips));
     }
@@ -119,7 +119,7 @@ mod tests {
         let mut counts = Counts { scheduled: 5, started: 3, succeeded: 1, ..Counts::default() };
         counts.add_skips(SkipReason::Busy, 1);
         counts.dropped_at_shutdown = 1;
-        counts.add_failure(&Failure::Connect(String::new()), 3);
+        counts.add_failure(&RequestFailure::Connect(String::new()), 3);
         counts.cut_off = 1;
         assert_eq!(counts.balance(), Ok(()));
 

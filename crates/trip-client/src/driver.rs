@@ -8,22 +8,22 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::circuit::Pass;
+use crate::circuit::CircuitPass;
 use crate::client::Sent;
-use crate::meters::Meters;
 use crate::outlook::{Note, Outlook};
-use crate::progress::{Progress, Standing};
+use crate::progress::{RunProgress, RunStatus};
+use crate::run_metrics::RunMetrics;
 use crate::tick_log::Instants;
 use crate::{
-    Admission, Counts, Due, Failure, JobReport, Plan, Report, ReportError, Schedule, SkipReason,
-    Tick, TickLog, TickOutcome, TripClient, Verdict,
+    Admission, AdmissionDecision, Counts, Due, JobReport, RequestFailure, RunFileError, RunPlan,
+    RunReport, Schedule, SkipReason, Tick, TickLog, TickOutcome, TripClient,
 };
 
 /// The name of the readiness check.
 const CHECK: &str = "api";
 
 /// A request that ended.
-struct Ended {
+struct EndedRequest {
     tick: Tick,
     started: Instant,
     at: Instant,
@@ -31,7 +31,7 @@ struct Ended {
 }
 
 /// Drives the API until the schedule is over and every request ended, or until shutdown: then no tick starts any more,
-/// requests in flight get [`Plan::drain`] to end, and the rest is cut off and counted. An API that does not answer is
+/// requests in flight get [`RunPlan::drain`] to end, and the rest is cut off and counted. An API that does not answer is
 /// no reason to stop. At the end it waits for the joiner, if the plan says so.
 ///
 /// # Errors
@@ -40,9 +40,9 @@ struct Ended {
 pub async fn drive(
     client: &TripClient,
     schedule: &mut impl Schedule,
-    mut plan: Plan,
+    mut plan: RunPlan,
     ctx: &Context,
-) -> Result<Report, ReportError> {
+) -> Result<RunReport, RunFileError> {
     let until_joined = plan.until_joined.take().map(|(joiner, limit)| (joiner.follow(), limit));
     let mut driver = Driver::new(client, plan, ctx);
     let period = driver.progress.period();
@@ -85,14 +85,14 @@ pub async fn drive(
 struct Driver<'a> {
     client: &'a TripClient,
     ctx: &'a Context,
-    plan: Plan,
-    meters: Meters,
+    plan: RunPlan,
+    metrics: RunMetrics,
     admission: Admission<Tick>,
-    requests: JoinSet<Ended>,
+    requests: JoinSet<EndedRequest>,
     /// The requests that run, and since when.
     in_flight: HashMap<Id, (Tick, Instant)>,
     outlook: Outlook,
-    progress: Progress,
+    progress: RunProgress,
     /// What each job has come to, in their order.
     jobs: Vec<JobReport>,
     began: Instant,
@@ -105,7 +105,7 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(client: &'a TripClient, mut plan: Plan, ctx: &'a Context) -> Self {
+    fn new(client: &'a TripClient, mut plan: RunPlan, ctx: &'a Context) -> Self {
         let began = Instant::now();
         if let Some(log) = &mut plan.tick_log {
             log.start_at(began);
@@ -116,12 +116,12 @@ impl<'a> Driver<'a> {
         Self {
             client,
             ctx,
-            meters: Meters::register(&ctx.metrics),
+            metrics: RunMetrics::register(&ctx.metrics),
             admission: Admission::new(lanes, plan.max_in_flight),
             requests: JoinSet::new(),
             in_flight: HashMap::new(),
             outlook: Outlook::default(),
-            progress: Progress::new(service::status::is_live(), began),
+            progress: RunProgress::new(service::status::is_live(), began),
             jobs: plan.jobs.iter().map(JobReport::of).collect(),
             plan,
             began,
@@ -142,9 +142,9 @@ impl<'a> Driver<'a> {
                     return false;
                 };
                 match self.admission.offer(tick.job, tick) {
-                    Verdict::Start(tick) => self.start(tick, pass),
-                    Verdict::Queued => self.client.give_back(pass),
-                    Verdict::Skip(reason) => {
+                    AdmissionDecision::Start(tick) => self.start(tick, pass),
+                    AdmissionDecision::Queued => self.client.give_back(pass),
+                    AdmissionDecision::Skip(reason) => {
                         self.client.give_back(pass);
                         self.skip(reason, tick.job, Some(tick.due), 1);
                         return false;
@@ -163,7 +163,7 @@ impl<'a> Driver<'a> {
     fn skip(&mut self, reason: SkipReason, job: usize, due: Option<Instant>, ticks: u64) {
         debug!(reason = reason.as_str(), ticks, "skipped");
         self.jobs[job].counts.add_skips(reason, ticks);
-        self.meters.ticks(reason.as_str(), ticks);
+        self.metrics.ticks(reason.as_str(), ticks);
         for _ in 0..ticks {
             let at = Instants { due, ..Instants::default() };
             self.log_tick(TickOutcome::Skipped, Some(reason.as_str()), job, at);
@@ -178,7 +178,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn start(&mut self, tick: Tick, pass: Pass) {
+    fn start(&mut self, tick: Tick, pass: CircuitPass) {
         let started = Instant::now();
         let lag = started.saturating_duration_since(tick.due);
         let (first, _) = self.first_and_last_lag.unwrap_or((lag, lag));
@@ -189,20 +189,20 @@ impl<'a> Driver<'a> {
         job.counts.started += 1;
         job.counts.late += u64::from(lag > self.plan.late_after);
         job.counts.trips.requested += u64::from(tick.trips);
-        self.meters.ticks("started", 1);
-        self.meters.lag.observe(lag.as_secs_f64());
+        self.metrics.ticks("started", 1);
+        self.metrics.lag.observe(lag.as_secs_f64());
 
         let client = self.client.clone();
         let stop = self.ctx.shutdown.token();
         let request = self.requests.spawn(async move {
             let sent = client.generate(tick.trips, pass, &stop).await;
-            Ended { tick, started, at: Instant::now(), sent }
+            EndedRequest { tick, started, at: Instant::now(), sent }
         });
         self.in_flight.insert(request.id(), (tick, started));
         self.show_in_flight();
     }
 
-    fn on_ended(&mut self, id: Id, ended: &Ended) {
+    fn on_ended(&mut self, id: Id, ended: &EndedRequest) {
         self.in_flight.remove(&id);
         self.count(ended);
         let mut job = ended.tick.job;
@@ -218,9 +218,9 @@ impl<'a> Driver<'a> {
         self.show_in_flight();
     }
 
-    fn count(&mut self, Ended { tick, started, at, sent }: &Ended) {
+    fn count(&mut self, EndedRequest { tick, started, at, sent }: &EndedRequest) {
         let failure = sent.outcome.as_ref().err();
-        let reason = failure.map(Failure::reason);
+        let reason = failure.map(RequestFailure::reason);
         let outcome = if failure.is_none() { TickOutcome::Ok } else { TickOutcome::Failed };
         let instants =
             Instants { due: Some(tick.due), started: Some(*started), finished: Some(*at) };
@@ -228,11 +228,11 @@ impl<'a> Driver<'a> {
 
         let job = &mut self.jobs[tick.job];
         job.counts.retried += u64::from(sent.retries);
-        self.meters.retries.inc_by(u64::from(sent.retries));
+        self.metrics.retries.inc_by(u64::from(sent.retries));
         if let Some(failure) = failure {
             debug!(%failure, trips = tick.trips, retries = sent.retries, "request failed");
             job.counts.add_failure(failure, tick.trips);
-            self.meters.requests(&failure.reason(), 1);
+            self.metrics.requests(&failure.reason(), 1);
             self.last_failure = Some(failure.to_string());
         } else {
             let latency = at.saturating_duration_since(tick.due);
@@ -240,9 +240,9 @@ impl<'a> Driver<'a> {
             job.counts.trips.confirmed += u64::from(tick.trips);
             job.latency.record(latency);
             job.service_time.record(at.saturating_duration_since(*started));
-            self.meters.requests("succeeded", 1);
-            self.meters.trips_confirmed.inc_by(u64::from(tick.trips));
-            self.meters.latency.observe(latency.as_secs_f64());
+            self.metrics.requests("succeeded", 1);
+            self.metrics.trips_confirmed.inc_by(u64::from(tick.trips));
+            self.metrics.latency.observe(latency.as_secs_f64());
         }
         self.ctx.health.set(CHECK, failure.map_or(Ok(()), |failure| Err(failure.to_string())));
         match self.outlook.observe(reason.as_deref(), *at) {
@@ -264,7 +264,7 @@ impl<'a> Driver<'a> {
             let at = Instants { due: Some(tick.due), ..Instants::default() };
             self.log_tick(TickOutcome::Dropped, None, tick.job, at);
         }
-        self.meters.ticks("dropped_at_shutdown", dropped);
+        self.metrics.ticks("dropped_at_shutdown", dropped);
         let deadline = Instant::now() + self.plan.drain;
         if self.admission.running() > 0 {
             info!(in_flight = self.admission.running(), dropped, "waiting for the last answers");
@@ -299,19 +299,19 @@ impl<'a> Driver<'a> {
             let at = Instants { due: Some(tick.due), started: Some(started), finished: Some(now) };
             self.log_tick(TickOutcome::CutOff, None, tick.job, at);
         }
-        self.meters.requests("cut_off", cut_off);
-        self.meters.in_flight.set(0);
+        self.metrics.requests("cut_off", cut_off);
+        self.metrics.in_flight.set(0);
         warn!(requests = cut_off, trips, "cut off: the time for shutdown is over");
     }
 
     fn show_in_flight(&self) {
-        self.meters.in_flight.set(self.admission.running() as i64);
+        self.metrics.in_flight.set(self.admission.running() as i64);
     }
 
     fn tell_progress(&mut self) {
         let mut counts = Counts::default();
         self.jobs.iter().for_each(|job| counts.merge(&job.counts));
-        let standing = Standing {
+        let standing = RunStatus {
             counts,
             in_flight: self.admission.running(),
             waiting: self.admission.waiting(),
@@ -320,9 +320,9 @@ impl<'a> Driver<'a> {
         self.progress.tell(Instant::now(), &standing);
     }
 
-    fn into_report(mut self) -> Result<Report, ReportError> {
+    fn into_report(mut self) -> Result<RunReport, RunFileError> {
         let drift = self.first_and_last_lag;
-        let report = Report {
+        let report = RunReport {
             scheduler: self.plan.scheduler.to_owned(),
             schedule: std::mem::take(&mut self.plan.schedule),
             endpoint: self.client.endpoint().to_owned(),
@@ -330,7 +330,7 @@ impl<'a> Driver<'a> {
             seconds: self.began.elapsed().as_secs_f64(),
             drift_ms: drift.map(|(first, last)| (last.as_secs_f64() - first.as_secs_f64()) * 1e3),
             last_failure: self.last_failure,
-            ..Report::of_jobs(self.jobs)
+            ..RunReport::of_jobs(self.jobs)
         };
         if let Err(imbalance) = report.counts.balance() {
             // A mistake in the driver: say so rather than report wrong numbers in silence.

@@ -13,7 +13,7 @@ const MISMATCHES: [&str; 2] = ["hostname mismatch", "IP address mismatch"];
 
 /// The outcome of a request that did not bring the trips asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum RequestFailure {
     /// No connection came about, so the API never saw the request.
     #[error("cannot connect: {0}")]
     Connect(String),
@@ -60,25 +60,25 @@ pub enum Failure {
     },
 }
 
-impl Failure {
+impl RequestFailure {
     /// The name under which it is counted: a word, or `http_` and the status.
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
-            Failure::Connect(_) => "connect".into(),
-            Failure::Unavailable { .. } => "unavailable".into(),
-            Failure::Timeout(_) => "timeout".into(),
-            Failure::ConnectionLost(_) => "connection_lost".into(),
-            Failure::Unauthorized(_) => "http_401".into(),
-            Failure::Status { code, .. } => format!("http_{code}").into(),
-            Failure::NotJson(_) => "not_json".into(),
-            Failure::NotTrips(_) => "not_trips".into(),
-            Failure::TripCount { .. } => "trip_count".into(),
+            RequestFailure::Connect(_) => "connect".into(),
+            RequestFailure::Unavailable { .. } => "unavailable".into(),
+            RequestFailure::Timeout(_) => "timeout".into(),
+            RequestFailure::ConnectionLost(_) => "connection_lost".into(),
+            RequestFailure::Unauthorized(_) => "http_401".into(),
+            RequestFailure::Status { code, .. } => format!("http_{code}").into(),
+            RequestFailure::NotJson(_) => "not_json".into(),
+            RequestFailure::NotTrips(_) => "not_trips".into(),
+            RequestFailure::TripCount { .. } => "trip_count".into(),
         }
     }
 
     /// Whether the request may be sent again: nothing was produced, and it can succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Failure::Connect(_) | Failure::Unavailable { .. })
+        matches!(self, RequestFailure::Connect(_) | RequestFailure::Unavailable { .. })
     }
 
     /// Whether it tells that nobody serves there: no answer, or a 503. Any other answer, bad as it may be, comes from an
@@ -86,27 +86,27 @@ impl Failure {
     pub fn is_outage(&self) -> bool {
         matches!(
             self,
-            Failure::Connect(_)
-                | Failure::Unavailable { .. }
-                | Failure::Timeout(_)
-                | Failure::ConnectionLost(_)
+            RequestFailure::Connect(_)
+                | RequestFailure::Unavailable { .. }
+                | RequestFailure::Timeout(_)
+                | RequestFailure::ConnectionLost(_)
         )
     }
 
     /// How long the API asks to wait, if it does.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        if let Failure::Unavailable { retry_after, .. } = self { *retry_after } else { None }
+        if let RequestFailure::Unavailable { retry_after, .. } = self { *retry_after } else { None }
     }
 
     /// How many trips the failed request for `asked` may have left in Kafka all the same.
     pub fn uncertain_trips(&self, asked: u32) -> u32 {
         match self {
             // 4xx: a request that the API calls wrong is refused before anything is generated.
-            Failure::Connect(_)
-            | Failure::Unavailable { .. }
-            | Failure::Unauthorized(_)
-            | Failure::Status { code: 400..500, .. } => 0,
-            Failure::TripCount { got, .. } => asked.max(*got),
+            RequestFailure::Connect(_)
+            | RequestFailure::Unavailable { .. }
+            | RequestFailure::Unauthorized(_)
+            | RequestFailure::Status { code: 400..500, .. } => 0,
+            RequestFailure::TripCount { got, .. } => asked.max(*got),
             _ => asked,
         }
     }
@@ -114,11 +114,11 @@ impl Failure {
     /// Sorts an error of the HTTP client. `timeout` is the limit that the request had.
     pub(crate) fn of_transport(err: &reqwest::Error, timeout: Duration) -> Self {
         if err.is_connect() {
-            Failure::Connect(untrusted(err).unwrap_or_else(|| root_cause(err)))
+            RequestFailure::Connect(untrusted(err).unwrap_or_else(|| root_cause(err)))
         } else if err.is_timeout() {
-            Failure::Timeout(timeout)
+            RequestFailure::Timeout(timeout)
         } else {
-            Failure::ConnectionLost(root_cause(err))
+            RequestFailure::ConnectionLost(root_cause(err))
         }
     }
 }
@@ -190,18 +190,23 @@ mod tests {
         let text = || "x".to_owned();
         // (failure, counted as, retryable, trips of 5 that may be in Kafka)
         let cases = [
-            (Failure::Connect(text()), "connect", true, 0),
-            (Failure::Unavailable { detail: text(), retry_after: None }, "unavailable", true, 0),
-            (Failure::Timeout(Duration::from_secs(1)), "timeout", false, 5),
-            (Failure::ConnectionLost(text()), "connection_lost", false, 5),
-            (Failure::Unauthorized(text()), "http_401", false, 0),
-            (Failure::Status { code: 502, detail: text() }, "http_502", false, 5),
-            (Failure::Status { code: 504, detail: text() }, "http_504", false, 5),
-            (Failure::Status { code: 422, detail: text() }, "http_422", false, 0),
-            (Failure::NotJson(text()), "not_json", false, 5),
-            (Failure::NotTrips(text()), "not_trips", false, 5),
-            (Failure::TripCount { asked: 5, got: 4 }, "trip_count", false, 5),
-            (Failure::TripCount { asked: 5, got: 7 }, "trip_count", false, 7),
+            (RequestFailure::Connect(text()), "connect", true, 0),
+            (
+                RequestFailure::Unavailable { detail: text(), retry_after: None },
+                "unavailable",
+                true,
+                0,
+            ),
+            (RequestFailure::Timeout(Duration::from_secs(1)), "timeout", false, 5),
+            (RequestFailure::ConnectionLost(text()), "connection_lost", false, 5),
+            (RequestFailure::Unauthorized(text()), "http_401", false, 0),
+            (RequestFailure::Status { code: 502, detail: text() }, "http_502", false, 5),
+            (RequestFailure::Status { code: 504, detail: text() }, "http_504", false, 5),
+            (RequestFailure::Status { code: 422, detail: text() }, "http_422", false, 0),
+            (RequestFailure::NotJson(text()), "not_json", false, 5),
+            (RequestFailure::NotTrips(text()), "not_trips", false, 5),
+            (RequestFailure::TripCount { asked: 5, got: 4 }, "trip_count", false, 5),
+            (RequestFailure::TripCount { asked: 5, got: 7 }, "trip_count", false, 7),
         ];
         let outages = ["connect", "unavailable", "timeout", "connection_lost"];
         for (failure, reason, retryable, uncertain) in cases {

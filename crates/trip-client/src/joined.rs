@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
-use service::{ConfigError, Context};
+use service::Context;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use crate::ClientConfig;
+use crate::addresses;
 use crate::client::http_for;
+use crate::config::ClientConfig;
 use crate::failure::root_cause;
 
 /// The joiner's count of trips that are joined in committed transactions.
@@ -59,7 +60,7 @@ impl Following {
 /// How a wait for the joiner ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Joined {
+pub struct JoinerWait {
     /// How many trips were confirmed and so had to be joined.
     pub wanted: u64,
     /// How many the joiner joined since the run began.
@@ -87,7 +88,8 @@ impl JoinerWatch {
     /// [`JoinerError`] if that fails.
     pub async fn start(config: &ClientConfig) -> Result<Self, JoinerError> {
         let unusable = |reason| JoinerError { metrics: config.joiner_url.clone(), reason };
-        let metrics = metrics_url(config).map_err(|err| unusable(err.to_string()))?;
+        let metrics = addresses::joiner_metrics(&config.joiner_url)
+            .map_err(|err| unusable(err.to_string()))?;
         let http = http_for(&metrics).build().map_err(|err| unusable(err.to_string()))?;
         let mut watch = Self { http, metrics, seen: 0, joined: 0 };
         watch.seen = watch.read().await?;
@@ -129,7 +131,7 @@ impl JoinerWatch {
 
     /// Waits until `wanted` trips are joined since the start, for at most `limit`, and not much beyond a shutdown: what
     /// is joined already is counted.
-    pub(crate) async fn wait(mut self, wanted: u64, limit: Duration, ctx: &Context) -> Joined {
+    pub(crate) async fn wait(mut self, wanted: u64, limit: Duration, ctx: &Context) -> JoinerWait {
         let began = Instant::now();
         let limit_in_words = humantime::format_duration(limit);
         info!(trips = wanted, at_most = %limit_in_words, "waiting until the joiner has joined them");
@@ -156,7 +158,7 @@ impl JoinerWatch {
             _ = timeout(limit, until_joined) => {}
             () = stopped => {}
         }
-        Joined { wanted, trips: self.joined, seconds: began.elapsed().as_secs_f64() }
+        JoinerWait { wanted, trips: self.joined, seconds: began.elapsed().as_secs_f64() }
     }
 
     async fn look(&mut self) -> Result<(), JoinerError> {
@@ -189,11 +191,6 @@ fn value_of(counter: &str, metrics: &str) -> Option<u64> {
         let (name, value) = line.split_once(' ')?;
         if name == counter { value.trim().parse().ok() } else { None }
     })
-}
-
-/// Where the metrics are.
-pub(crate) fn metrics_url(config: &ClientConfig) -> Result<Url, ConfigError> {
-    crate::config::join_url("joiner_url", &config.joiner_url, "/metrics", "http://127.0.0.1:8002")
 }
 
 #[cfg(test)]

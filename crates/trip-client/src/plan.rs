@@ -11,7 +11,7 @@ const REPORTING: Duration = Duration::from_secs(1);
 
 /// What [`drive`](crate::drive) needs to know besides the schedule.
 #[derive(Debug)]
-pub struct Plan {
+pub struct RunPlan {
     /// Which scheduler runs, for the report.
     pub scheduler: &'static str,
     /// Its schedule in words, for the report.
@@ -43,7 +43,7 @@ pub struct Job {
     pub queue_limit: usize,
 }
 
-impl Plan {
+impl RunPlan {
     /// A plan for `scheduler` (its name) with a schedule in words, and `[client]` and `[shutdown]` of its settings.
     ///
     /// The drain ends a tenth (at most a second) before the service would be cut off as a whole, so that the report

@@ -17,7 +17,7 @@ const WINDOW: Duration = Duration::from_secs(2);
 
 /// What a line tells.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
+pub(crate) struct RunStatus {
     pub(crate) counts: Counts,
     pub(crate) in_flight: usize,
     pub(crate) waiting: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Standing {
 }
 
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct RunProgress {
     live: bool,
     began: Instant,
     /// Instants and how many requests had started then; the oldest first.
@@ -35,18 +35,18 @@ pub(crate) struct Progress {
     logged: (u64, u64),
 }
 
-impl Progress {
+impl RunProgress {
     /// `live`: there is a line that can change in place.
     pub(crate) fn new(live: bool, began: Instant) -> Self {
         Self { live, began, started: VecDeque::from([(began, 0)]), logged: (0, 0) }
     }
 
-    /// How often [`Progress::tell`] is to be called.
+    /// How often [`RunProgress::tell`] is to be called.
     pub(crate) fn period(&self) -> Duration {
         if self.live { LIVE } else { LOGGED }
     }
 
-    pub(crate) fn tell(&mut self, now: Instant, standing: &Standing) {
+    pub(crate) fn tell(&mut self, now: Instant, standing: &RunStatus) {
         let rate = self.rate(now, standing.counts.started);
         if self.live {
             service::status::show(&line(now.duration_since(self.began), rate, standing));
@@ -84,7 +84,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for RunProgress {
     fn drop(&mut self) {
         if self.live {
             service::status::clear();
@@ -92,8 +92,8 @@ impl Drop for Progress {
     }
 }
 
-fn line(ran: Duration, rate: f64, standing: &Standing) -> String {
-    let Standing { counts, in_flight, waiting, lag } = standing;
+fn line(ran: Duration, rate: f64, standing: &RunStatus) -> String {
+    let RunStatus { counts, in_flight, waiting, lag } = standing;
     let waiting = if *waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
     format!(
         "{:>6.1} s  {rate:.1} req/s  {in_flight} in flight{waiting}  lag {:.2} ms  {} trips  {} failed  {} skipped",
@@ -108,27 +108,29 @@ fn line(ran: Duration, rate: f64, standing: &Standing) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SkipReason, Trips};
+    use crate::{SkipReason, TripCounts};
 
     #[test]
     fn the_line_tells_rate_requests_in_flight_lag_and_errors() {
-        let mut counts =
-            Counts { trips: Trips { confirmed: 3594, ..Trips::default() }, ..Counts::default() };
+        let mut counts = Counts {
+            trips: TripCounts { confirmed: 3594, ..TripCounts::default() },
+            ..Counts::default()
+        };
         counts.add_skips(SkipReason::Busy, 7);
         let standing =
-            Standing { counts, in_flight: 2, waiting: 0, lag: Duration::from_micros(84) };
+            RunStatus { counts, in_flight: 2, waiting: 0, lag: Duration::from_micros(84) };
         assert_eq!(
             line(Duration::from_millis(12_340), 99.96, &standing),
             "  12.3 s  100.0 req/s  2 in flight  lag 0.08 ms  3594 trips  0 failed  7 skipped"
         );
-        let line = line(Duration::ZERO, 0.0, &Standing { waiting: 5, ..standing });
+        let line = line(Duration::ZERO, 0.0, &RunStatus { waiting: 5, ..standing });
         assert!(line.contains("2 in flight, 5 waiting"), "{line}");
     }
 
     #[test]
     fn the_rate_is_that_of_the_last_two_seconds() {
         let start = Instant::now();
-        let mut progress = Progress::new(false, start);
+        let mut progress = RunProgress::new(false, start);
         let mut at =
             |ms, started| progress.rate(start + Duration::from_millis(ms), started).round() as u64;
         assert_eq!(at(0, 0), 0);

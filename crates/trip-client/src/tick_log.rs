@@ -1,13 +1,13 @@
 //! What became of each tick, as one JSON object a line: the raw series behind the report's distributions.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::ReportError;
+use crate::run_file::{self, RunFileError};
 
 /// What became of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,15 +70,10 @@ impl TickLog {
     ///
     /// # Errors
     ///
-    /// [`ReportError`] if that fails.
-    pub fn create(path: &Path) -> Result<Self, ReportError> {
-        let create = || {
-            if let Some(dir) = path.parent() {
-                std::fs::create_dir_all(dir)?;
-            }
-            File::create(path)
-        };
-        let file = create().map_err(|source| ReportError::new(path, source))?;
+    /// [`RunFileError`] if that fails.
+    pub fn create(path: &Path) -> Result<Self, RunFileError> {
+        let file =
+            run_file::open(path, OpenOptions::new().write(true).create(true).truncate(true))?;
         Ok(Self {
             path: path.to_owned(),
             file: BufWriter::new(file),
@@ -119,10 +114,10 @@ impl TickLog {
     ///
     /// # Errors
     ///
-    /// [`ReportError`] if not all lines could be written.
-    pub(crate) fn finish(mut self) -> Result<(), ReportError> {
+    /// [`RunFileError`] if not all lines could be written.
+    pub(crate) fn finish(mut self) -> Result<(), RunFileError> {
         let outcome = self.failure.take().map_or(Ok(()), Err).and_then(|()| self.file.flush());
-        outcome.map_err(|source| ReportError::new(&self.path, source))
+        outcome.map_err(|source| RunFileError::new(&self.path, source))
     }
 
     /// To the microsecond; negative before the start.

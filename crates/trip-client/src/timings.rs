@@ -13,7 +13,7 @@ const MAX_US: u64 = 3_600_000_000;
 ///
 /// Serialized as its main percentiles and as `[microseconds, count]` pairs, from which it is read back.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[serde(from = "StoredHistogram", into = "StoredHistogram")]
 pub struct Timings(Histogram<u64>);
 
 impl Default for Timings {
@@ -67,7 +67,7 @@ impl fmt::Debug for Timings {
 
 /// [`Timings`] as JSON. Only `histogram` is read back; the rest is there for readers.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredHistogram {
     count: u64,
     min_us: u64,
     mean_us: f64,
@@ -79,7 +79,7 @@ struct Stored {
     histogram: Vec<(u64, u64)>,
 }
 
-impl From<Timings> for Stored {
+impl From<Timings> for StoredHistogram {
     fn from(timings: Timings) -> Self {
         let us = |percent| timings.percentile(percent).as_micros() as u64;
         Self {
@@ -100,8 +100,8 @@ impl From<Timings> for Stored {
     }
 }
 
-impl From<Stored> for Timings {
-    fn from(stored: Stored) -> Self {
+impl From<StoredHistogram> for Timings {
+    fn from(stored: StoredHistogram) -> Self {
         let mut timings = Timings::default();
         for (us, count) in stored.histogram {
             timings.0.saturating_record_n(us, count);

@@ -11,7 +11,7 @@ use service::Context;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use trip_client::{
-    ClientConfig, Due, Job, Overrun, Plan, Report, Schedule, SkipReason, Tick, TickLog,
+    ClientConfig, Due, Job, Overrun, RunPlan, RunReport, Schedule, SkipReason, Tick, TickLog,
     TickOutcome, TickRecord, TripClient, drive,
 };
 
@@ -57,8 +57,8 @@ impl Run {
         }
     }
 
-    fn plan(&self) -> Plan {
-        Plan {
+    fn plan(&self) -> RunPlan {
+        RunPlan {
             scheduler: "test",
             schedule: format!("{} at once", self.ticks),
             jobs: vec![Job {
@@ -75,7 +75,7 @@ impl Run {
         }
     }
 
-    async fn go(self, ctx: &Context) -> Report {
+    async fn go(self, ctx: &Context) -> RunReport {
         let client = TripClient::new(&self.client).expect("a valid configuration");
         let plan = self.plan();
         let mut schedule = Burst { left: self.ticks };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use service::Shutdown;
 use tokio::time::sleep;
-use trip_client::{Report, TickRecord};
+use trip_client::{RunReport, TickRecord};
 
 use super::CompareError;
 use super::proxy::{Behaviour, Proxy};
@@ -38,7 +38,7 @@ pub(super) struct Outcome {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) contender: Contender,
-    pub(super) report: Report,
+    pub(super) report: RunReport,
     /// What became of each tick.
     pub(super) ticks: Vec<TickRecord>,
     /// When its clock started, in seconds since the scenario's beginning.
@@ -173,7 +173,7 @@ fn label(condition: Condition) -> Option<String> {
 }
 
 /// Seconds from `began` to the run's start; 0 if that can't be read.
-fn offset(report: &Report, began: SystemTime) -> f64 {
+fn offset(report: &RunReport, began: SystemTime) -> f64 {
     let started = humantime::parse_rfc3339(&report.started_at).unwrap_or(began);
     started.duration_since(began).unwrap_or_default().as_secs_f64()
 }
@@ -254,7 +254,7 @@ impl Running {
     }
 }
 
-fn parse_report(contender: Contender, path: &Path) -> Result<Report, CompareError> {
+fn parse_report(contender: Contender, path: &Path) -> Result<RunReport, CompareError> {
     read(contender, path, |text| serde_json::from_str(text).map_err(Error::from))
 }
 

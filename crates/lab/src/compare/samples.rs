@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trip_client::{Counts, Report, SkipReason, TickOutcome, TickRecord, Timings, Trips};
+use trip_client::{Counts, RunReport, SkipReason, TickOutcome, TickRecord, Timings, TripCounts};
 
 use super::run::{Outcome, Run};
 use super::scenario::{Contender, Scenario};
@@ -27,7 +27,11 @@ pub(super) fn run(contender: Contender, shape: Shape) -> Run {
         scheduled: started + skipped,
         started,
         succeeded,
-        trips: Trips { requested: started * trips, confirmed: succeeded * trips, uncertain: 0 },
+        trips: TripCounts {
+            requested: started * trips,
+            confirmed: succeeded * trips,
+            uncertain: 0,
+        },
         ..Counts::default()
     };
     if failed > 0 {
@@ -62,7 +66,7 @@ pub(super) fn run(contender: Contender, shape: Shape) -> Run {
         |s: u64| Usage { peak_memory_bytes: Some(20_000_000), cpu_s: Some(0.05 + s as f64 * 0.01) };
     Run {
         contender,
-        report: Report {
+        report: RunReport {
             scheduler: contender.program().name().to_owned(),
             schedule: String::new(),
             endpoint: String::new(),

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use trip_client::{
-    ClientConfig, Due, Job, Overrun, Plan, Report, Schedule, Tick, TripClient, drive,
+    ClientConfig, Due, Job, Overrun, RunPlan, RunReport, Schedule, Tick, TripClient, drive,
 };
 
 use crate::certificate::Files;
@@ -72,7 +72,7 @@ impl Schedule for Burst {
 }
 
 /// What the driver of the schedulers makes of five requests.
-async fn driven(config: &ClientConfig) -> Report {
+async fn driven(config: &ClientConfig) -> RunReport {
     let job = Job {
         name: "test".to_owned(),
         schedule: String::new(),
@@ -80,7 +80,7 @@ async fn driven(config: &ClientConfig) -> Report {
         queue_limit: 1,
     };
     let shutdown = service::ShutdownConfig::default();
-    let plan = Plan::new("test", String::new(), vec![job], config, &shutdown);
+    let plan = RunPlan::new("test", String::new(), vec![job], config, &shutdown);
     let client = TripClient::new(config).unwrap();
     drive(&client, &mut Burst(5), plan, &Context::new("test")).await.unwrap()
 }

@@ -32,7 +32,7 @@ pub struct Summary {
 pub(super) struct Load {
     scheduler: &'static str,
     /// None if it left none.
-    report: Option<trip_client::Report>,
+    report: Option<trip_client::RunReport>,
 }
 
 impl Load {

@@ -9,15 +9,15 @@ use service::Metrics;
 
 /// What became of a tick or a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Fate {
+struct OutcomeLabel {
     outcome: String,
 }
 
 /// Handles to the metrics of one run. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Meters {
-    ticks: Family<Fate, Counter>,
-    requests: Family<Fate, Counter>,
+pub(crate) struct RunMetrics {
+    ticks: Family<OutcomeLabel, Counter>,
+    requests: Family<OutcomeLabel, Counter>,
     pub(crate) retries: Counter,
     pub(crate) trips_confirmed: Counter,
     pub(crate) in_flight: Gauge,
@@ -25,12 +25,12 @@ pub(crate) struct Meters {
     pub(crate) latency: Histogram,
 }
 
-impl Meters {
+impl RunMetrics {
     /// Registers the metrics.
     pub(crate) fn register(metrics: &Metrics) -> Self {
         // 0.5 ms to 16 s.
         let seconds = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
-        let meters = Self {
+        let handles = Self {
             ticks: Family::default(),
             requests: Family::default(),
             retries: Counter::default(),
@@ -44,45 +44,45 @@ impl Meters {
             registry.register(
                 "ticks",
                 "Ticks that came due, by what became of them",
-                meters.ticks.clone(),
+                handles.ticks.clone(),
             );
             registry.register(
                 "requests",
                 "Requests that ended, by outcome",
-                meters.requests.clone(),
+                handles.requests.clone(),
             );
             registry.register(
                 "retries",
                 "Attempts beyond the first of each request",
-                meters.retries.clone(),
+                handles.retries.clone(),
             );
             registry.register(
                 "trips_confirmed",
                 "Trips in the answers of requests that succeeded",
-                meters.trips_confirmed.clone(),
+                handles.trips_confirmed.clone(),
             );
-            registry.register("in_flight", "Requests that run", meters.in_flight.clone());
+            registry.register("in_flight", "Requests that run", handles.in_flight.clone());
             registry.register(
                 "lag_seconds",
                 "Actual start of a request after its intended start",
-                meters.lag.clone(),
+                handles.lag.clone(),
             );
             registry.register(
                 "latency_seconds",
                 "Answer of a request that succeeded after its intended start",
-                meters.latency.clone(),
+                handles.latency.clone(),
             );
         });
-        meters
+        handles
     }
 
     /// Counts ticks as `started`, as skipped for a reason, or as dropped.
     pub(crate) fn ticks(&self, outcome: &str, ticks: u64) {
-        self.ticks.get_or_create(&Fate { outcome: outcome.to_owned() }).inc_by(ticks);
+        self.ticks.get_or_create(&OutcomeLabel { outcome: outcome.to_owned() }).inc_by(ticks);
     }
 
     /// Counts requests as `succeeded`, as `cut_off`, or by the reason of their failure.
     pub(crate) fn requests(&self, outcome: &str, requests: u64) {
-        self.requests.get_or_create(&Fate { outcome: outcome.to_owned() }).inc_by(requests);
+        self.requests.get_or_create(&OutcomeLabel { outcome: outcome.to_owned() }).inc_by(requests);
     }
 }
