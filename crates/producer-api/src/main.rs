@@ -40,7 +40,7 @@ impl Args {
             ("producer.listen", self.listen.clone()),
             ("producer.seed", self.seed.map(|seed| seed.to_string())),
         ];
-        keys.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+        keys.into_iter().filter_map(|(key, value)| Some((key.into(), value?))).collect()
     }
 }
 

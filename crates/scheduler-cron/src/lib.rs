@@ -19,6 +19,9 @@ pub use timetable::{Timetable, TimetableError};
 /// The name of this service.
 pub const NAME: &str = "scheduler-cron";
 
+/// The name of its section in the configuration.
+pub const SECTION: &str = "scheduler_cron";
+
 /// Runs the schedule until it is over or shutdown is asked for, and reports. Requests that failed are in the report, and
 /// in [`RunReport::verdict`]; they are no error here.
 ///

@@ -20,6 +20,9 @@ pub use timeline::Timeline;
 /// The name of this service.
 pub const NAME: &str = "scheduler-loop";
 
+/// The name of its section in the configuration.
+pub const SECTION: &str = "scheduler_loop";
+
 /// The first tick is due so long after the start, so that it, too, finds all set up and is on time.
 const SET_UP: Duration = Duration::from_millis(10);
 

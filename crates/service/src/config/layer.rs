@@ -111,7 +111,9 @@ impl Layer {
         });
         let common = [("log.format", format), ("log.level", args.log_level.as_deref())];
         let common = common.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        for (key, value) in common.chain(flags.iter().map(|(key, value)| (*key, value.as_str()))) {
+        for (key, value) in
+            common.chain(flags.iter().map(|(key, value)| (key.as_ref(), value.as_str())))
+        {
             layer.put(
                 key,
                 ".",

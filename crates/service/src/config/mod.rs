@@ -10,6 +10,7 @@ mod files;
 mod keys;
 mod layer;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use config::Config;
@@ -51,7 +52,7 @@ pub trait Settings: Default + Serialize + DeserializeOwned {
 }
 
 /// One key set by a flag: dotted key and value as text.
-pub type Override = (&'static str, String);
+pub type Override = (Cow<'static, str>, String);
 
 /// The sections that a configuration file may have. A service reads its own and leaves the others' to them.
 const SECTIONS: [&str; 11] = [

@@ -81,7 +81,7 @@ impl Project {
     fn load_args(&self, args: &CommonArgs, environment: &[(&str, &str)]) -> Result<Sample, String> {
         let environment: Vec<_> =
             environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        load_with::<Sample>(args, &[("joiner.tasks", "9".to_owned())][..0], &environment)
+        load_with::<Sample>(args, &[("joiner.tasks".into(), "9".to_owned())][..0], &environment)
             .map(|loaded| loaded.settings)
             .map_err(|err| err.to_string().replace(&self.path().display().to_string(), "PROJECT"))
     }
@@ -109,7 +109,7 @@ fn each_layer_wins_over_the_one_below() {
     args.set = vec![format!("{key}=set")];
     assert_eq!(project.load_args(&args, &[ours]).unwrap().kafka.bootstrap_servers, "set");
 
-    let loaded = load_with::<Sample>(&args, &[(key, "flag".to_owned())], &[]).unwrap();
+    let loaded = load_with::<Sample>(&args, &[(key.into(), "flag".to_owned())], &[]).unwrap();
     assert_eq!(loaded.settings.kafka.bootstrap_servers, "flag");
 }
 
