@@ -92,6 +92,22 @@ async fn what_the_api_does_wrong_is_told_in_the_last_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_api_on_this_machine_is_asked_without_the_proxy() {
+    let api = FakeApi::start(|_| OK);
+    let proxy = refused_url();
+    let args = ["--url", &api.url, "--count", "2", "--set", "client.retries=0"];
+    let mut run = command(&args);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        run.env(name, &proxy);
+    }
+    // Addresses that they name would go without the proxy in any case.
+    run.env_remove("NO_PROXY").env_remove("no_proxy");
+    let output = ended(run.spawn().unwrap()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(api.requests(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_in_one_line_before_anything_is_sent() {
     let api = FakeApi::start(|_| OK);
     let cases: [(&[&str], &str); 11] = [
