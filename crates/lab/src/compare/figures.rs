@@ -102,15 +102,6 @@ pub(super) fn percent(part: f64) -> String {
     format!("{} %", plain(shown))
 }
 
-/// Names and amounts in a sentence: `a, b and c`.
-pub(super) fn enumerate(parts: &[String]) -> String {
-    match parts {
-        [] => "nothing".to_owned(),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples;
@@ -167,8 +158,5 @@ mod tests {
         ] {
             assert_eq!(percent(part), text);
         }
-        let parts = ["a", "b", "c"].map(str::to_owned);
-        assert_eq!(enumerate(&parts), "a, b and c");
-        assert_eq!(enumerate(&parts[..1]), "a");
     }
 }

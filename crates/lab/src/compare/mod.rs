@@ -1,10 +1,9 @@
-//! `lab compare`: the schedulers under the same load and the same misfortunes, in figures, plots and words.
+//! `lab compare`: the schedulers under the same load and the same misfortunes, in tables and plots.
 //!
 //! `scenario` says what happens, `stage` starts the API on a dev stack, `run` lets the schedulers loose on it, each
-//! through a `proxy` that makes the API slow, broken or absent. `checks` asks whether all counts agree, `figures` and
-//! `analysis` say what they show, `report` makes a `document` with `plot`s of it.
+//! through a `proxy` that makes the API slow, broken or absent. `checks` asks whether all counts agree, `figures`
+//! says what they come to, `report` makes a `document` with `plot`s of it.
 
-mod analysis;
 mod checks;
 mod document;
 mod error;

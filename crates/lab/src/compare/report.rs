@@ -1,18 +1,20 @@
-//! The report: every scenario in figures, plots and words, and whether the counts add up.
+//! The report: every scenario in tables and plots, and whether the counts add up.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::thread;
 
-use trip_client::{Counts, Timings};
+use trip_client::{Counts, SkipReason, Timings};
 
-use super::analysis;
 use super::checks::{self, Check};
 use super::document::{Block, Figure, Table};
 use super::figures::{
-    confirmations, cpu_ms_per_s, fates, peak_memory_mb, percent, three_digits, time,
+    confirmations, cpu_ms_per_s, fates, peak_memory_mb, percent, real_period, recovery,
+    three_digits, time,
 };
 use super::plot::{self, Bar, bars};
 use super::run::{Outcome, Run};
-use super::scenario::{Contender, LATE_AFTER, MAX_IN_FLIGHT, TRIPS_PER_S};
+use super::scenario::{CRON_POLLING, Contender, LATE_AFTER, MAX_IN_FLIGHT, TRIPS_PER_S};
 
 /// How much of a timeline is shown where nothing changes, in seconds: so that single requests can be seen.
 const CLOSE_UP_S: f64 = 6.0;
@@ -50,11 +52,19 @@ impl Report {
         broken.collect()
     }
 
-    /// The result in a few lines.
+    /// The result in a few lines: the part of the trips that was confirmed, and whether the counts add up.
     pub fn summary(&self) -> String {
-        let mut lines = analysis::in_short(&self.outcomes);
-        lines.push(self.verdict());
-        lines.join("\n") + "\n"
+        let Table { head, rows } = self.confirmed();
+        let mut text = String::new();
+        for cells in [&head].into_iter().chain(&rows) {
+            let (name, numbers) = cells.split_first().expect("the first column is the scenario");
+            let _ = write!(text, "{name:<36}");
+            for number in numbers {
+                let _ = write!(text, "{number:>13}");
+            }
+            text.push('\n');
+        }
+        text + &self.verdict() + "\n"
     }
 
     fn verdict(&self) -> String {
@@ -68,9 +78,8 @@ impl Report {
         let mut blocks = vec![Block::Heading(1, TITLE.to_owned())];
         blocks.extend(self.conditions().into_iter().map(Block::Text));
         blocks.push(Block::Heading(2, "In short".to_owned()));
-        let mut short = analysis::in_short(&self.outcomes);
-        short.push(self.verdict());
-        blocks.push(Block::List(short));
+        blocks.push(Block::Table(self.confirmed()));
+        blocks.push(Block::Text(self.verdict()));
         blocks.push(Block::Figures(vec![self.overview()]));
         for outcome in &self.outcomes {
             blocks.extend(scenario(outcome));
@@ -123,6 +132,18 @@ impl Report {
         ]
     }
 
+    /// The part of the trips asked for that was confirmed, a row a scenario.
+    fn confirmed(&self) -> Table {
+        let mut head = vec!["trips confirmed of those asked for".to_owned()];
+        head.extend(Contender::ALL.map(|contender| contender.name().to_owned()));
+        let row = |outcome: &Outcome| {
+            let mut row = vec![outcome.scenario.title.to_owned()];
+            row.extend(outcome.runs.iter().map(|run| percent(confirmed_part(run, outcome))));
+            row
+        };
+        Table { head, rows: self.outcomes.iter().map(row).collect() }
+    }
+
     fn overview(&self) -> Figure {
         let group = |outcome: &'_ Outcome| {
             let of = |run: &Run| (run.contender.name(), fates(run, &outcome.scenario));
@@ -160,17 +181,12 @@ impl Report {
 fn scenario(outcome: &Outcome) -> Vec<Block> {
     let slug = outcome.scenario.slug;
     let steady = outcome.bands.is_empty();
-    let mut words = analysis::of(outcome);
-    if steady {
-        words.extend(analysis::costs(outcome));
-    }
     let mut blocks = vec![
         Block::Heading(2, outcome.scenario.title.to_owned()),
         Block::Text(outcome.scenario.story.clone()),
-        Block::List(words),
+        Block::Table(numbers(outcome)),
+        Block::Figures(vec![timeline(outcome)]),
     ];
-    blocks.push(Block::Table(numbers(outcome)));
-    blocks.push(Block::Figures(vec![timeline(outcome)]));
     let figure = |name: &str, caption: &str, svg: &dyn Fn(&str) -> String| {
         let caption = format!("{}: {caption}", outcome.scenario.title);
         Figure { file: format!("{slug}-{name}.svg"), svg: svg(&caption), caption }
@@ -230,6 +246,11 @@ fn timeline(outcome: &Outcome) -> Figure {
     Figure { file: format!("{}-timeline.svg", outcome.scenario.slug), caption, svg }
 }
 
+/// Trips confirmed as a part of those that the load asks for.
+fn confirmed_part(run: &Run, outcome: &Outcome) -> f64 {
+    run.report.counts.trips.confirmed as f64 / outcome.scenario.asked()
+}
+
 /// The figures, a column a contender.
 fn numbers(outcome: &Outcome) -> Table {
     let mut head = vec![String::new()];
@@ -239,51 +260,96 @@ fn numbers(outcome: &Outcome) -> Table {
         row.extend(outcome.runs.iter().map(cell));
         row
     };
-    let count = |name: &str, count: fn(&Counts) -> u64| {
+    let count = |name: &str, count: &dyn Fn(&Counts) -> u64| {
         row(name, &|run| count(&run.report.counts).to_string())
     };
+    let millis = |name: &str, timings: fn(&Run) -> &Timings, percentile: f64| {
+        row(name, &|run| or_dash(millis(timings(run), percentile)))
+    };
     let seconds = outcome.scenario.duration.as_secs_f64();
-    let or_dash = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), three_digits);
-    let rows = vec![
-        count("ticks scheduled", |counts| counts.scheduled),
-        count("requests started", |counts| counts.started),
-        count("ticks skipped", Counts::skipped_total),
-        count("ticks dropped at the end", |counts| counts.dropped_at_shutdown),
-        count("requests succeeded", |counts| counts.succeeded),
-        count("requests failed", Counts::failed_total),
-        count("requests cut off", |counts| counts.cut_off),
-        count("retries", |counts| counts.retried),
-        count("late starts", |counts| counts.late),
-        count("trips confirmed", |counts| counts.trips.confirmed),
-        count("trips uncertain", |counts| counts.trips.uncertain),
+    let mut rows = vec![
+        count("ticks scheduled", &|counts| counts.scheduled),
+        count("requests started", &|counts| counts.started),
+        count("ticks skipped", &Counts::skipped_total),
+    ];
+    for reason in skip_reasons(outcome) {
+        rows.push(count(&format!("skipped: {}", reason.as_str()), &|counts| {
+            counts.skipped.get(&reason).copied().unwrap_or_default()
+        }));
+    }
+    rows.extend([
+        count("ticks dropped at the end", &|counts| counts.dropped_at_shutdown),
+        count("requests succeeded", &|counts| counts.succeeded),
+        count("requests failed", &Counts::failed_total),
+    ]);
+    for reason in failures(outcome) {
+        rows.push(count(&format!("failed: {reason}"), &|counts| {
+            counts.failed.get(reason).copied().unwrap_or_default()
+        }));
+    }
+    rows.extend([
+        count("requests cut off", &|counts| counts.cut_off),
+        count("retries", &|counts| counts.retried),
+        count("late starts", &|counts| counts.late),
+        row("requests at once, most", &|run| {
+            run.most_at_once.map_or_else(|| DASH.to_owned(), |most| most.to_string())
+        }),
+        count("trips confirmed", &|counts| counts.trips.confirmed),
+        count("trips uncertain", &|counts| counts.trips.uncertain),
         row("trips confirmed a second", &|run| {
             three_digits(run.report.counts.trips.confirmed as f64 / seconds)
         }),
-        row("part of those asked for", &|run| {
-            percent(run.report.counts.trips.confirmed as f64 / outcome.scenario.asked())
+        row("part of those asked for", &|run| percent(confirmed_part(run, outcome))),
+        row("part that never came due", &|run| percent(fates(run, &outcome.scenario).never_due)),
+        row("from start to start, mean, ms", &|run| {
+            or_dash(real_period(run).map(|period| period.as_secs_f64() * 1_000.0))
         }),
-        row("start lag p50, ms", &|run| millis(&run.report.lag, 50.0)),
-        row("start lag p99, ms", &|run| millis(&run.report.lag, 99.0)),
-        row("start lag max, ms", &|run| millis(&run.report.lag, 100.0)),
-        row("drift from first to last start, ms", &|run| {
-            run.report.drift_ms.map_or_else(|| "-".to_owned(), three_digits)
-        }),
-        row("latency p50, ms", &|run| millis(&run.report.latency, 50.0)),
-        row("latency p99, ms", &|run| millis(&run.report.latency, 99.0)),
-        row("latency max, ms", &|run| millis(&run.report.latency, 100.0)),
-        row("service time p50, ms", &|run| millis(&run.report.service_time, 50.0)),
-        row("service time p99, ms", &|run| millis(&run.report.service_time, 99.0)),
+        millis("start lag p50, ms", |run| &run.report.lag, 50.0),
+        millis("start lag p99, ms", |run| &run.report.lag, 99.0),
+        millis("start lag max, ms", |run| &run.report.lag, 100.0),
+        row("drift from first to last start, ms", &|run| or_dash(run.report.drift_ms)),
+        millis("latency p50, ms", |run| &run.report.latency, 50.0),
+        millis("latency p99, ms", |run| &run.report.latency, 99.0),
+        millis("latency max, ms", |run| &run.report.latency, 100.0),
+        millis("service time p50, ms", |run| &run.report.service_time, 50.0),
+        millis("service time p99, ms", |run| &run.report.service_time, 99.0),
+    ]);
+    // What holds to the end has no after.
+    for band in outcome.bands.iter().filter(|band| band.to_s < seconds) {
+        let name = format!("confirmed again after \"{}\", ms", band.label);
+        rows.push(row(&name, &|run| or_dash(recovery(run, band.to_s).map(|s| s * 1_000.0))));
+    }
+    rows.extend([
         row("CPU, ms a second", &|run| or_dash(cpu_ms_per_s(run))),
         row("memory at its peak, MB", &|run| or_dash(peak_memory_mb(run))),
-    ];
+    ]);
     Table { head, rows }
 }
 
-fn millis(timings: &Timings, percent: f64) -> String {
-    if timings.count() == 0 {
-        return "-".to_owned();
-    }
-    three_digits(timings.percentile(percent).as_secs_f64() * 1_000.0)
+/// Why ticks of any contender were skipped.
+fn skip_reasons(outcome: &Outcome) -> BTreeSet<SkipReason> {
+    outcome.runs.iter().flat_map(|run| run.report.counts.skipped.keys().copied()).collect()
+}
+
+/// Why requests of any contender failed.
+fn failures(outcome: &Outcome) -> BTreeSet<&str> {
+    outcome
+        .runs
+        .iter()
+        .flat_map(|run| run.report.counts.failed.keys().map(String::as_str))
+        .collect()
+}
+
+/// Stands where there is nothing to tell.
+const DASH: &str = "-";
+
+fn or_dash(number: Option<f64>) -> String {
+    number.map_or_else(|| DASH.to_owned(), three_digits)
+}
+
+/// A percentile in milliseconds; none of no times.
+fn millis(timings: &Timings, percentile: f64) -> Option<f64> {
+    (timings.count() > 0).then(|| timings.percentile(percentile).as_secs_f64() * 1_000.0)
 }
 
 fn method(outcomes: &[Outcome]) -> Vec<String> {
@@ -301,7 +367,9 @@ fn method(outcomes: &[Outcome]) -> Vec<String> {
          {MAX_IN_FLIGHT} requests under way at once."),
         "In percentile plots each further nine is equally far; the number behind a name is that of the requests. The dot \
          is the longest of all.".to_owned(),
-        "\"Never due\" are trips of the load for which the schedule had no tick within the time.".to_owned(),
+        format!("\"Never due\" are trips of the load for which the schedule had no tick within the time. cron looks each \
+         {} whether a job is due.", time(CRON_POLLING)),
+        "\"Confirmed again\" is the time from the end of what was wrong to the next answer that confirms trips.".to_owned(),
         format!("Delays, errors, refusals and the limit of the overload come from a proxy between each scheduler and the API; \
          the restart is a real one of the API's process. {proxied}"),
         "CPU time is what the kernel counts, in steps of 10 ms, from a second after the start. Trips in Kafka are \
@@ -313,6 +381,9 @@ fn method(outcomes: &[Outcome]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::document::{html, markdown};
+    use std::time::Duration;
+
+    use super::super::run::Band;
     use super::super::samples;
     use super::*;
 
@@ -332,6 +403,38 @@ mod tests {
         assert!(bad.summary().contains("NOT all counts add up: 1 of 16"), "{}", bad.summary());
         let text = markdown(&bad.blocks(), "plots");
         assert!(text.contains(&bad.inconsistencies()[0]), "{text}");
+    }
+
+    #[test]
+    fn the_table_says_why_trips_are_missing_and_how_soon_it_went_on() {
+        let shape = samples::Shape {
+            succeeded: 50,
+            failed: 20,
+            skipped: 30,
+            lag: Duration::from_millis(1),
+            service_time: Duration::from_millis(20),
+        };
+        let mut outcome = samples::outcome_of(vec![samples::run(Contender::Loop, shape)]);
+        let band = |from_s, to_s| Band { from_s, to_s, label: "503".to_owned() };
+        outcome.bands = vec![band(1.0, 2.0), band(8.0, 10.0)];
+        let cell = |name: &str| {
+            let found = numbers(&outcome).rows.into_iter().filter(|row| row[0] == name);
+            found.map(|row| row[1].clone()).collect::<Vec<_>>()
+        };
+        for (name, expected) in [
+            ("ticks skipped", &["30"][..]),
+            ("skipped: in_flight_full", &["30"]),
+            ("requests failed", &["20"]),
+            ("failed: unavailable", &["20"]),
+            ("requests at once, most", &["3"]),
+            ("part of those asked for", &["50 %"]),
+            ("from start to start, mean, ms", &["100"]),
+            // The request that is due then, begins 0.02 s later with its scheduler, and takes 20 ms from 1 ms on.
+            ("confirmed again after \"503\", ms", &["41"]),
+            ("skipped: busy", &[]),
+        ] {
+            assert_eq!(cell(name), expected, "{name}");
+        }
     }
 
     #[test]
