@@ -19,7 +19,6 @@ mod stage;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use fleet::Fleet;
 use service::Shutdown;
@@ -28,7 +27,7 @@ use tracing::info;
 pub use error::CompareError;
 pub use report::Report;
 
-use document::Block;
+use report::Circumstances;
 use stage::Stage;
 use verify::settings::Settings;
 
@@ -65,7 +64,7 @@ pub async fn run(
         _ => info!(logs = %fleet.keep().display(), "the logs are kept"),
     }
     let report = outcome?;
-    write(&options.report, &report.blocks())?;
+    write(&options.report, &report)?;
     Ok(report)
 }
 
@@ -82,8 +81,7 @@ async fn conduct(
         outcomes.push(run::run(scenario, &mut stage, shutdown).await?);
     }
     stage.strike().await?;
-    let made_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    Ok(Report::new(outcomes, options.quick, made_at))
+    Ok(Report::new(outcomes, Circumstances::here_and_now(options.quick)))
 }
 
 fn plots_of(report: &Path) -> PathBuf {
@@ -95,15 +93,13 @@ fn prepare(report: &Path) -> Result<(), CompareError> {
     fs::create_dir_all(&plots).map_err(CompareError::write(&plots))
 }
 
-fn write(report: &Path, blocks: &[Block]) -> Result<(), CompareError> {
+fn write(path: &Path, report: &Report) -> Result<(), CompareError> {
     let save = |path: &Path, text: &str| fs::write(path, text).map_err(CompareError::write(path));
-    let plots = plots_of(report);
-    for block in blocks {
-        if let Block::Figures(figures) = block {
-            figures.iter().try_for_each(|figure| save(&plots.join(&figure.file), &figure.svg))?;
-        }
+    let plots = plots_of(path);
+    let document = report.document(&plots.file_name().unwrap_or_default().to_string_lossy());
+    for figure in document.all_figures() {
+        save(&plots.join(&figure.file), &figure.svg)?;
     }
-    let beside = plots.file_name().unwrap_or_default().to_string_lossy();
-    save(report, &document::markdown(blocks, &beside))?;
-    save(&report.with_extension("html"), &document::html(report::TITLE, blocks))
+    save(path, document.markdown())?;
+    save(&path.with_extension("html"), &document.to_html(report::TITLE))
 }

@@ -1,13 +1,14 @@
 //! The report: every scenario in tables and plots, and whether the counts add up.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::thread;
+use std::time::SystemTime;
 
 use trip_client::{Counts, SkipReason, Timings};
 
 use super::checks::{self, Check};
-use super::document::{Block, Figure, Table};
+use super::document::{Document, Figure, Table};
 use super::figures::{
     confirmations, cpu_ms_per_s, fates, peak_memory_mb, percent, real_period, recovery,
     three_digits, time,
@@ -24,18 +25,58 @@ const CLOSE_UP_S: f64 = 6.0;
 pub struct Report {
     outcomes: Vec<Outcome>,
     checks: Vec<Check>,
-    /// When it was made: RFC 3339, UTC.
-    made_at: String,
+    circumstances: Circumstances,
+}
+
+/// Under what circumstances a comparison was made.
+#[derive(Debug)]
+pub(super) struct Circumstances {
+    os: &'static str,
+    cores: usize,
+    optimized: bool,
     /// Whether it is the short one.
     quick: bool,
+    /// When: RFC 3339, UTC.
+    made_at: String,
+}
+
+impl Circumstances {
+    /// Those of this machine and this moment.
+    pub(super) fn here_and_now(quick: bool) -> Self {
+        Self {
+            os: std::env::consts::OS,
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            optimized: !cfg!(debug_assertions),
+            quick,
+            made_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Circumstances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { os, cores, optimized, quick, made_at } = self;
+        let built = if *optimized {
+            "built for speed"
+        } else {
+            "built without optimisation, so that times and costs say little"
+        };
+        write!(f, "Made on {os} with {cores} cores, {built}; {made_at}.")?;
+        if *quick {
+            f.write_str(
+                " This is the short run: enough to see that all works, too short for percentiles.",
+            )?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) const TITLE: &str = "The schedulers compared";
 
 impl Report {
-    pub(super) fn new(outcomes: Vec<Outcome>, quick: bool, made_at: String) -> Self {
+    pub(super) fn new(outcomes: Vec<Outcome>, circumstances: Circumstances) -> Self {
         let checks = outcomes.iter().flat_map(checks::of).collect();
-        Self { outcomes, checks, made_at, quick }
+        Self { outcomes, checks, circumstances }
     }
 
     /// Whether every run's counts add up.
@@ -74,62 +115,28 @@ impl Report {
         }
     }
 
-    pub(super) fn blocks(&self) -> Vec<Block> {
-        let mut blocks = vec![Block::Heading(1, TITLE.to_owned())];
-        blocks.extend(self.conditions().into_iter().map(Block::Text));
-        blocks.push(Block::Heading(2, "In short".to_owned()));
-        blocks.push(Block::Table(self.confirmed()));
-        blocks.push(Block::Text(self.verdict()));
-        blocks.push(Block::Figures(vec![self.overview()]));
+    /// The whole, with its plots in `directory` beside it.
+    pub(super) fn document(&self, directory: &str) -> Document {
+        let mut document = Document::new(directory);
+        document.heading(1, TITLE);
+        document.paragraph(&contenders());
+        document.paragraph(&self.circumstances.to_string());
+        document.heading(2, "In short");
+        document.table(&self.confirmed());
+        document.paragraph(&self.verdict());
+        document.figures(vec![self.overview()]);
         for outcome in &self.outcomes {
-            blocks.extend(scenario(outcome));
+            add_scenario(&mut document, outcome);
         }
-        blocks.push(Block::Heading(2, "How it was measured".to_owned()));
-        blocks.push(Block::List(method(&self.outcomes)));
-        blocks.push(Block::Heading(2, "Do the counts add up?".to_owned()));
-        blocks.extend(self.verdicts());
-        blocks
-    }
-
-    fn conditions(&self) -> Vec<String> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let built = if cfg!(debug_assertions) {
-            "built without optimisation, so that times and costs say little"
-        } else {
-            "built for speed"
-        };
-        let length = if self.quick {
-            " This is the short run: enough to see that all works, too short for percentiles."
-        } else {
-            ""
-        };
-        let describe = |contender: Contender| {
-            let period = time(contender.period());
-            let trips = contender.trips();
-            let what = match contender {
-                Contender::Cron => "tokio-cron-scheduler, a request each",
-                Contender::Loop => "an absolute timeline, a request each",
-                Contender::ClosedLoop => "a request after each answer and a pause of",
-            };
-            let overrun = match contender {
-                Contender::ClosedLoop => "one at a time".to_owned(),
-                _ => format!("overrun policy {}", contender.overrun()),
-            };
-            format!("{}: {what} {period}, for {trips} trips, {overrun}", contender.name())
-        };
-        let contenders: Vec<_> = Contender::ALL.into_iter().map(describe).collect();
-        vec![
-            format!(
-                "Three ways to ask for the same {TRIPS_PER_S} trips a second, as processes, against the producer API on \
-                 the dev stack. {}.",
-                contenders.join("; ")
-            ),
-            format!(
-                "Made on {} with {cores} cores, {built}; {}.{length}",
-                std::env::consts::OS,
-                self.made_at
-            ),
-        ]
+        document.heading(2, "How it was measured");
+        document.list(&method(&self.outcomes));
+        document.heading(2, "Do the counts add up?");
+        document.table(&self.verdicts());
+        let broken = self.inconsistencies();
+        if !broken.is_empty() {
+            document.list(&broken);
+        }
+        document
     }
 
     /// The part of the trips asked for that was confirmed, a row a scenario.
@@ -155,7 +162,7 @@ impl Report {
         Figure { file: "fates.svg".to_owned(), svg: plot::fates(&caption, &groups), caption }
     }
 
-    fn verdicts(&self) -> Vec<Block> {
+    fn verdicts(&self) -> Table {
         let mut kinds: Vec<&'static str> = Vec::new();
         for check in &self.checks {
             if !kinds.contains(&check.what) {
@@ -168,25 +175,39 @@ impl Report {
             let holds = of_kind().filter(|check| check.verdict.is_ok()).count();
             vec![kind.to_owned(), of_kind().count().to_string(), holds.to_string()]
         };
-        let rows = kinds.into_iter().map(row).collect();
-        let mut blocks = vec![Block::Table(Table { head, rows })];
-        let broken = self.inconsistencies();
-        if !broken.is_empty() {
-            blocks.push(Block::List(broken));
-        }
-        blocks
+        Table { head, rows: kinds.into_iter().map(row).collect() }
     }
 }
 
-fn scenario(outcome: &Outcome) -> Vec<Block> {
+/// Who is compared.
+fn contenders() -> String {
+    let describe = |contender: Contender| {
+        let period = time(contender.period());
+        let trips = contender.trips();
+        let what = match contender {
+            Contender::Cron => "tokio-cron-scheduler, a request each",
+            Contender::Loop => "an absolute timeline, a request each",
+            Contender::ClosedLoop => "a request after each answer and a pause of",
+        };
+        let overrun = match contender {
+            Contender::ClosedLoop => "one at a time".to_owned(),
+            _ => format!("overrun policy {}", contender.overrun()),
+        };
+        format!("{}: {what} {period}, for {trips} trips, {overrun}", contender.name())
+    };
+    format!(
+        "Three ways to ask for the same {TRIPS_PER_S} trips a second, as processes, against the producer API on the \
+         dev stack. {}.",
+        Contender::ALL.map(describe).join("; ")
+    )
+}
+
+fn add_scenario(document: &mut Document, outcome: &Outcome) {
     let slug = outcome.scenario.slug;
-    let steady = outcome.bands.is_empty();
-    let mut blocks = vec![
-        Block::Heading(2, outcome.scenario.title.to_owned()),
-        Block::Text(outcome.scenario.story.clone()),
-        Block::Table(numbers(outcome)),
-        Block::Figures(vec![timeline(outcome)]),
-    ];
+    document.heading(2, outcome.scenario.title);
+    document.paragraph(&outcome.scenario.story);
+    document.table(&numbers(outcome));
+    document.figures(vec![timeline(outcome)]);
     let figure = |name: &str, caption: &str, svg: &dyn Fn(&str) -> String| {
         let caption = format!("{}: {caption}", outcome.scenario.title);
         Figure { file: format!("{slug}-{name}.svg"), svg: svg(&caption), caption }
@@ -197,7 +218,7 @@ fn scenario(outcome: &Outcome) -> Vec<Block> {
     let growth: Vec<_> =
         outcome.runs.iter().map(|run| (run.contender, confirmations(run))).collect();
     let seconds = outcome.scenario.duration.as_secs_f64();
-    let shown = vec![
+    document.figures(vec![
         figure("lag", "start behind the intended instant, by percentile", &|title| {
             plot::percentiles(title, "start lag", &lags)
         }),
@@ -207,9 +228,9 @@ fn scenario(outcome: &Outcome) -> Vec<Block> {
         figure("throughput", "trips confirmed by then", &|title| {
             plot::growth(title, seconds, f64::from(TRIPS_PER_S), &growth)
         }),
-    ];
-    blocks.push(Block::Figures(shown));
-    if steady {
+    ]);
+    // What faults cost would not compare.
+    if outcome.bands.is_empty() {
         let amounts = |amount: fn(&Run) -> Option<f64>| -> Vec<_> {
             let bar = |run: &Run| Some(Bar { contender: run.contender, amount: amount(run)? });
             outcome.runs.iter().filter_map(bar).collect()
@@ -223,9 +244,8 @@ fn scenario(outcome: &Outcome) -> Vec<Block> {
         let known = known.map(|(name, caption, what, amounts)| {
             figure(name, caption, &|title| bars(title, what, amounts))
         });
-        blocks.push(Block::Figures(known.collect()));
+        document.figures(known.collect());
     }
-    blocks
 }
 
 fn timeline(outcome: &Outcome) -> Figure {
@@ -380,7 +400,6 @@ fn method(outcomes: &[Outcome]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::{html, markdown};
     use std::time::Duration;
 
     use super::super::run::Band;
@@ -388,7 +407,10 @@ mod tests {
     use super::*;
 
     fn report(outcomes: Vec<Outcome>) -> Report {
-        Report::new(outcomes, false, "2026-11-22T23:13:49Z".to_owned())
+        let made_at = "2026-11-22T23:13:49Z".to_owned();
+        let circumstances =
+            Circumstances { os: "linux", cores: 2, optimized: true, quick: false, made_at };
+        Report::new(outcomes, circumstances)
     }
 
     #[test]
@@ -401,7 +423,8 @@ mod tests {
         let bad = report(vec![outcome]);
         assert!(!bad.is_consistent());
         assert!(bad.summary().contains("NOT all counts add up: 1 of 16"), "{}", bad.summary());
-        let text = markdown(&bad.blocks(), "plots");
+        let document = bad.document("plots");
+        let text = document.markdown();
         assert!(text.contains(&bad.inconsistencies()[0]), "{text}");
     }
 
@@ -438,25 +461,21 @@ mod tests {
     }
 
     #[test]
-    fn markdown_names_each_plot_and_html_holds_it() {
-        let blocks = report(vec![samples::outcome()]).blocks();
-        let (text, page) = (markdown(&blocks, "plots"), html(TITLE, &blocks));
-        let figures = || {
-            blocks.iter().filter_map(|block| match block {
-                Block::Figures(figures) => Some(figures),
-                _ => None,
-            })
-        };
-        assert_eq!(
-            figures().flatten().count(),
-            7,
-            "fates, timeline, lag, latency, trips, CPU, memory"
-        );
-        for figure in figures().flatten() {
+    fn the_report_has_a_table_and_plots_for_each_scenario() {
+        insta::assert_snapshot!(report(vec![samples::outcome()]).document("plots").markdown());
+    }
+
+    #[test]
+    fn the_page_holds_each_plot_that_the_markdown_names() {
+        let document = report(vec![samples::outcome()]).document("plots");
+        let (text, page) = (document.markdown(), document.to_html(TITLE));
+        let figures = document.all_figures();
+        assert_eq!(figures.len(), 7, "fates, timeline, lag, latency, trips, CPU, memory");
+        for figure in figures {
             assert!(text.contains(&format!("](plots/{})", figure.file)), "{}", figure.file);
             assert!(page.contains(&figure.svg), "{}", figure.file);
         }
-        assert_eq!(page.matches("http").count(), figures().flatten().count(), "only namespaces");
+        assert_eq!(page.matches("http").count(), figures.len(), "only namespaces");
         assert!(!page.contains("<script") && !page.contains("NaN"), "{page}");
     }
 }
