@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cli;
 pub mod compare;
+mod connection;
 mod plot;
 
 /// The name of the binary, in its log and its help.

@@ -71,7 +71,8 @@ pub(super) async fn run(
         (runs, bands) = together(&scenario, stage, shutdown).await?;
     } else {
         for contender in Contender::ALL {
-            let start = Start::of(contender, &scenario, stage.dir(), &stage.api_url());
+            let url = format!("http://{}", stage.api_address());
+            let start = Start::of(contender, &scenario, stage.dir(), &url);
             let running = start.launch(stage)?;
             runs.push(running.finish(shutdown).await?);
             stage.ensure_running()?;
@@ -89,7 +90,7 @@ async fn together(
 ) -> Result<(Vec<Run>, Vec<Band>), CompareError> {
     let mut proxies = Vec::new();
     for _ in Contender::ALL {
-        let proxy = Proxy::start(stage.api_url()).await;
+        let proxy = Proxy::start(stage.api_address()).await;
         proxies.push(proxy.map_err(CompareError::system("listening between scheduler and API"))?);
     }
     let mut phases = scenario.phases.iter().copied().peekable();

@@ -48,8 +48,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Where the API is.
-    pub(super) fn api_url(&self) -> String {
-        format!("http://{}", self.api_address)
+    pub(super) fn api_address(&self) -> SocketAddr {
+        self.api_address
     }
 
     /// Stops the API, waits until it has ended, starts it again in the same place and waits until it is ready.

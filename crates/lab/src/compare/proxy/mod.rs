@@ -1,26 +1,38 @@
 //! What lies between a scheduler and the API, so that the API can seem slow, broken or absent without a switch of its
 //! own for that.
 
-mod http;
-
+use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::debug;
 
-use http::{Answer, Request};
+use crate::connection::{Connection, post};
 
 /// How long it waits before it tries again to listen, should its port not be free at once.
 const RELISTEN: Duration = Duration::from_millis(20);
 /// Longer than any scheduler waits.
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
+/// More than a scheduler's request has.
+const BODY_LIMIT: usize = 64 * 1024;
+
+type Answer = Response<Full<Bytes>>;
+/// Why there is no answer.
+type Cause = Box<dyn Error + Send + Sync>;
 
 /// What it does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +88,7 @@ impl Drop for Counted<'_> {
 /// What all connections share.
 #[derive(Clone)]
 struct Way {
-    client: reqwest::Client,
-    upstream: String,
+    upstream: SocketAddr,
     behaviour: watch::Receiver<Behaviour>,
     load: Arc<Load>,
     /// The one place at an API that is limited. Fair: first come, first served.
@@ -85,30 +96,18 @@ struct Way {
 }
 
 impl Proxy {
-    /// Listens on a free port of this machine for requests to the API at `upstream`, such as `http://127.0.0.1:8001`.
+    /// Listens on a free port of this machine for requests to the API at `upstream`.
     ///
     /// # Errors
     ///
     /// The system's, if none can be had.
-    pub(super) async fn start(upstream: String) -> io::Result<Self> {
+    pub(super) async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (behaviour, watched) = watch::channel(Behaviour::Undisturbed);
         let load = Arc::new(Load::default());
-        // A connection for each request: one that is kept would not survive the API's restart.
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .timeout(UPSTREAM_TIMEOUT)
-            .build()
-            .expect("a client without TLS settings can be made");
-        let way = Way {
-            client,
-            upstream,
-            behaviour: watched,
-            load: Arc::clone(&load),
-            place: Arc::default(),
-        };
+        let way =
+            Way { upstream, behaviour: watched, load: Arc::clone(&load), place: Arc::default() };
         let task = tokio::spawn(listen(listener, address, way));
         Ok(Self { address, behaviour, load, task })
     }
@@ -174,32 +173,43 @@ async fn listen_again(address: SocketAddr) -> TcpListener {
 }
 
 /// Serves a connection until the client closes it, or connections are refused.
-async fn serve(mut stream: TcpStream, way: Way) {
-    let mut behaviour = way.behaviour.clone();
+async fn serve(stream: TcpStream, way: Way) {
     // A client that waits for an answer must not wait for more to send with it.
     let _ = stream.set_nodelay(true);
-    loop {
-        let request = tokio::select! {
-            request = http::read(&mut stream) => request,
-            _ = behaviour.wait_for(|behaviour| *behaviour == Behaviour::Refused) => return,
-        };
-        let Ok(Some(request)) = request else { return };
-        let counted = Counted::new(&way.load);
-        let now = *behaviour.borrow();
-        // Without an answer from the API there is none to the client: its connection breaks, as without a proxy.
-        let Some(answer) = treat(&request, now, &way).await else { return };
-        // Before the client has the answer and may send the next one.
-        drop(counted);
-        if http::write(&mut stream, &answer).await.is_err() {
-            return;
+    let service = service_fn(|request| answer(request, &way));
+    let mut connection =
+        std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut behaviour = way.behaviour.clone();
+    let refused = async {
+        // If nobody can change it any more, this task is about to be aborted.
+        let _ = behaviour.wait_for(|behaviour| *behaviour == Behaviour::Refused).await;
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = refused => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
+    };
+    if let Err(error) = ended {
+        debug!(error = &error as &dyn Error, "a connection has ended");
     }
 }
 
-async fn treat(request: &Request, behaviour: Behaviour, way: &Way) -> Option<Answer> {
+/// Answers one request. An error breaks the connection, as the API's would without a proxy.
+async fn answer(request: Request<Incoming>, way: &Way) -> Result<Answer, Cause> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT).collect().await?.to_bytes();
+    // Until here, which is before the client has the answer and may send the next request.
+    let _counted = Counted::new(&way.load);
+    let behaviour = *way.behaviour.borrow();
+    treat(&Request::from_parts(head, body), behaviour, way).await
+}
+
+async fn treat(request: &Request<Bytes>, behaviour: Behaviour, way: &Way) -> Result<Answer, Cause> {
     let came = Instant::now();
     match behaviour {
-        Behaviour::Answers(status) => Some(Answer::of_status(status)),
+        Behaviour::Answers(status) => Ok(injected(status)),
         Behaviour::Undisturbed | Behaviour::Refused => hand_on(request, way).await,
         Behaviour::Delayed(delay) => {
             let answer = hand_on(request, way).await;
@@ -208,7 +218,7 @@ async fn treat(request: &Request, behaviour: Behaviour, way: &Way) -> Option<Ans
         }
         Behaviour::Limited { trips_per_s } => {
             let _place = way.place.lock().await;
-            let served = Instant::now() + Duration::from_secs(request.trips()) / trips_per_s;
+            let served = Instant::now() + Duration::from_secs(trips(request.body())) / trips_per_s;
             let answer = hand_on(request, way).await;
             sleep_until(served).await;
             answer
@@ -216,21 +226,39 @@ async fn treat(request: &Request, behaviour: Behaviour, way: &Way) -> Option<Ans
     }
 }
 
-async fn hand_on(request: &Request, way: &Way) -> Option<Answer> {
-    let url = format!("{}{}", way.upstream, request.target);
-    let method = reqwest::Method::from_bytes(request.method.as_bytes()).ok()?;
-    let sent = way
-        .client
-        .request(method, url)
-        .header(reqwest::header::CONTENT_TYPE, "application/json")
-        .body(request.body.clone())
-        .send()
-        .await;
-    let response = sent.inspect_err(|error| debug!(%error, "no answer from the API")).ok()?;
-    let status = response.status().as_u16();
-    let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Some(Answer { status, retry_after, body: response.bytes().await.ok()?.to_vec() })
+/// How many trips a request asks for; 0 if that isn't in it.
+fn trips(body: &[u8]) -> u64 {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    body["number_of_trips"].as_u64().unwrap_or_default()
+}
+
+/// An answer that says no more than its status; 503 asks to come again in a second, as the API's own does.
+fn injected(status: u16) -> Answer {
+    let body = format!("{{\"detail\":\"an injected {status}\"}}");
+    let mut answer = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
+    if status == 503 {
+        answer = answer.header(RETRY_AFTER, 1);
+    }
+    answer.body(Full::new(body.into())).expect("scenarios have valid statuses")
+}
+
+/// The API's answer. A connection for each request: one that is kept would not survive the API's restart.
+async fn hand_on(request: &Request<Bytes>, way: &Way) -> Result<Answer, Cause> {
+    let mut body = Vec::new();
+    let exchange = async {
+        let mut connection = Connection::open(way.upstream).await?;
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let mut handed_on = post(target, way.upstream, request.body().clone());
+        *handed_on.method_mut() = request.method().clone();
+        connection.ask(handed_on, &mut body).await
+    };
+    let head = timeout(UPSTREAM_TIMEOUT, exchange).await??;
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = head.status;
+    let kept = [CONTENT_TYPE, RETRY_AFTER];
+    let kept = kept.into_iter().filter_map(|name| Some((name.clone(), head.headers.get(name)?)));
+    answer.headers_mut().extend(kept.map(|(name, value)| (name, value.clone())));
+    Ok(answer)
 }
 
 #[cfg(test)]

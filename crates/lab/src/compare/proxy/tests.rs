@@ -5,21 +5,25 @@ use super::*;
 const PATH: &str = "/api/generate-multiple-trips";
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// An API that gives the body back.
-async fn echo() -> String {
+/// An API that gives the body back, and is broken if there is none.
+async fn echo() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
+    let echo = async |request: Request<Incoming>| {
+        let body = request.into_body().collect().await?.to_bytes();
+        if body.is_empty() {
+            Err(Cause::from("broken"))
+        } else {
+            Ok(Response::new(Full::new(body)))
+        }
+    };
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                while let Ok(Some(Request { body, .. })) = http::read(&mut stream).await {
-                    let answer = Answer { status: 200, retry_after: None, body };
-                    http::write(&mut stream, &answer).await.expect("written");
-                }
-            });
+        while let Ok((stream, _)) = listener.accept().await {
+            let stream = TokioIo::new(stream);
+            tokio::spawn(http1::Builder::new().serve_connection(stream, service_fn(echo)));
         }
     });
-    format!("http://{address}")
+    address
 }
 
 async fn proxy() -> Proxy {
@@ -96,4 +100,15 @@ async fn a_limited_api_serves_one_request_after_the_other() {
     let answers = tokio::join!(ask(&client, &proxy, 4), ask(&client, &proxy, 6));
     assert!(answers.0.is_ok() && answers.1.is_ok());
     assert!(before.elapsed() >= Duration::from_millis(200), "10 trips at 50 a second");
+}
+
+#[tokio::test]
+async fn without_an_answer_from_the_api_the_connection_breaks() {
+    let (proxy, client) = (proxy().await, client());
+    let request = client.post(format!("{}{PATH}", proxy.url()));
+    let error = request.send().await.expect_err("the API breaks the connection");
+    assert!(error.is_request() && !error.is_connect(), "{error:?}");
+    let long = client.post(format!("{}{PATH}", proxy.url())).body("x".repeat(BODY_LIMIT + 1));
+    assert!(long.send().await.is_err(), "no scheduler asks like that");
+    assert_eq!(ask(&client, &proxy, 3).await.expect("an answer").0, 200);
 }
