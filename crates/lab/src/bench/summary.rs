@@ -51,6 +51,7 @@ impl Summary {
             "\nThe API for some seconds each, the joiner from 10 % to 90 % of {} trips; {cores} cores; Kafka at {kafka}",
             thousands(*trips as f64),
         );
+        text.push_str(producer::report::CLOSED_LOOP);
         if !optimized {
             text.push_str("Built without optimisation: the figures say nothing about speed.\n");
         }

@@ -35,6 +35,10 @@ Starts the program `producer-api` that lies beside this one, on topics that are 
 one a request from one client, one a request from 32, and many a request. Every answer is checked, and so is what Kafka
 holds then. The raw limit writes rows that were encoded beforehand, with librdkafka, acks=all and no HTTP.
 
+The clients are a closed loop: each asks again when it has its answer. A slow answer delays the next request, so the wait
+that users who do not wait for each other would see is not counted: the percentiles are service times, not response times
+at a given rate of requests.
+
 Examples:
   make bench-producer                                     builds both for speed first
   lab bench producer --seconds 20 --json bench.json

@@ -3,12 +3,17 @@
 use memchr::memmem;
 use models::records::CompleteTrip;
 
-use super::connection::Answer;
-
 /// Each trip of an answer has this once. No value has it: there, a quote is escaped.
 const ONCE_A_TRIP: &[u8] = br#""trip_data":"#;
 /// How much of a wrong answer is shown.
 const SHOWN_BYTES: usize = 300;
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    pub(super) body: &'a [u8],
+}
 
 /// How an answer is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

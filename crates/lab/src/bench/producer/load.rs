@@ -1,4 +1,5 @@
-//! Clients that ask the API for trips as fast as it answers.
+//! Clients that ask the API for trips as fast as it answers: a closed loop, in which each sends its next request when it
+//! has the answer to the last.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,17 +7,20 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
 use serde::Serialize;
 use service::Shutdown;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use trip_client::Timings;
 
-use super::answer::{Depth, check};
-use super::connection::{Connection, post};
+use super::answer::{Answer, Depth, check};
 use super::report::Figures;
 use crate::bench::table::thousands;
 use crate::bench::{BenchError, Usage};
+use crate::connection::{Connection, post};
 
 const PATH: &str = "/api/generate-multiple-trips";
 /// What is not measured: connecting, and whatever is slower the first time.
@@ -56,7 +60,7 @@ const ENDING: u8 = 2;
 struct Clients {
     load: Load,
     address: SocketAddr,
-    request: Vec<u8>,
+    request: Request<Full<Bytes>>,
     phase: AtomicU8,
     answers: AtomicU64,
     latency: Mutex<Timings>,
@@ -77,7 +81,7 @@ pub(super) fn run(
     let clients = Arc::new(Clients {
         load,
         address,
-        request: post(PATH, address, &json),
+        request: post(PATH, address, json.into()),
         phase: AtomicU8::new(WARMING_UP),
         answers: AtomicU64::new(0),
         latency: Mutex::default(),
@@ -133,11 +137,13 @@ impl Clients {
     async fn ask_until_the_end(&self) -> Result<(), BenchError> {
         let asking = BenchError::system("asking the API for trips");
         let mut connection = Connection::open(self.address).await.map_err(&asking)?;
+        let mut body = Vec::new();
         let mut depth = Depth::Read;
         while self.phase.load(Ordering::Relaxed) != ENDING {
             let asked = Instant::now();
-            let answer = connection.ask(&self.request).await.map_err(&asking)?;
+            let head = connection.ask(self.request.clone(), &mut body).await.map_err(&asking)?;
             let took = asked.elapsed();
+            let answer = Answer { status: head.status.as_u16(), body: &body };
             check(answer, self.load.trips, depth).map_err(|what| BenchError::Answer { what })?;
             self.answers.fetch_add(1, Ordering::Relaxed);
             if self.phase.load(Ordering::Relaxed) == MEASURING {

@@ -1,11 +1,10 @@
 //! `lab bench producer`: how fast the API answers, and the raw limit beside it: librdkafka writing the same records
 //! without HTTP.
 //!
-//! A run has topics of its own (`plan`), starts the API as a process and asks it for trips (`load`, over
-//! `connection`), looks whether Kafka holds what was answered, and writes the same rows itself (`limit`).
+//! A run has topics of its own (`plan`), starts the API as a process and asks it for trips (`load`), looks
+//! at what it answers (`answer`) and whether Kafka holds that, and writes the same rows itself (`limit`).
 
 mod answer;
-mod connection;
 mod limit;
 mod load;
 mod plan;

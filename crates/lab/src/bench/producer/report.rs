@@ -10,6 +10,12 @@ use super::load::Load;
 use crate::bench::table::{line, megabytes, seconds, thousands};
 use fleet::Usage;
 
+/// What the latencies leave out.
+pub(in crate::bench) const CLOSED_LOOP: &str = "\
+The clients are a closed loop: each asks again when it has its answer. A slow answer delays the next request, so the wait
+that users who do not wait for each other would see is not counted.
+";
+
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -50,7 +56,7 @@ pub struct Figures {
     pub requests_per_s: f64,
     /// Trips a second.
     pub trips_per_s: f64,
-    /// From the first byte of a request to the last of its answer.
+    /// From the first byte of a request to the last of its answer, in a closed loop.
     pub latency_ms: Latency,
     /// Seconds of CPU time that the API used meanwhile.
     pub cpu_s: Option<f64>,
@@ -156,6 +162,7 @@ impl Report {
             text,
             "\n{measured:.0} s each; {cores} cores; {trips}, {drivers} and {riders} partitions; Kafka at {kafka}",
         );
+        text.push_str(CLOSED_LOOP);
         if !optimized {
             text.push_str("Built without optimisation: the figures say nothing about speed.\n");
         }
