@@ -59,3 +59,42 @@ fn each_tick_has_its_mark_and_each_band_its_name() {
     let bars = svg.matches("fill=\"#0072b2\"").count() as u64;
     assert_eq!(bars, requests + 1);
 }
+
+#[test]
+fn each_axis_has_marks_and_a_title_with_its_unit() {
+    let outcome = samples::outcome();
+    let parts = Fates { confirmed: 0.5, failed: 0.2, skipped: 0.2, never_due: 0.1 };
+    let lags: Vec<_> = outcome.runs.iter().map(|run| (run.contender, &run.report.lag)).collect();
+    let bar = Bar { contender: Contender::Cron, amount: 20.0 };
+    for (name, svg, titles, marks) in [
+        (
+            "fates",
+            fates("t", &[("An API", vec![("cron", parts)])]),
+            &["part of the trips that the load asks for, %"][..],
+            &["0", "20", "100"][..],
+        ),
+        (
+            "timeline",
+            timeline("t", &outcome.runs, &[], (0.0, 10.0)),
+            &["time since the beginning, s"],
+            &["0", "10"],
+        ),
+        (
+            "percentiles",
+            percentiles("t", "start lag", &lags),
+            &["percentile of the requests", "start lag, ms"],
+            &["0%", "50%", "90%", "1"],
+        ),
+        (
+            "growth",
+            growth("t", 10.0, 30.0, &[(Contender::Loop, vec![(9.0, 270)])]),
+            &["time, s", "trips confirmed"],
+            &["0", "10", "300"],
+        ),
+        ("bars", bars("t", "memory, MB", &[bar]), &["memory, MB"], &["0", "20"]),
+    ] {
+        for text in titles.iter().chain(marks) {
+            assert!(svg.contains(&format!(">{text}</text>")), "{name} lacks {text}: {svg}");
+        }
+    }
+}
