@@ -47,11 +47,15 @@ running; only the logs are kept if something was wrong.
 Examples:
   make compare-schedulers           builds all programs for speed first
   QUICK=1 make compare-schedulers   the short one
+  lab compare --repeat 5            each scenario five times, for medians and spreads
   lab compare --quick --report target/compare/report.md")]
 struct CompareArgs {
     /// Short scenarios: enough to see that all works, too short for percentiles
     #[arg(long)]
     quick: bool,
+    /// How often each scenario runs; from twice on, the tables have the median and the spread
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
     /// Where the report goes, as Markdown; as a page it goes beside it, with the ending .html
     #[arg(long, value_name = "FILE.md", default_value = "target/compare/report.md")]
     report: PathBuf,
@@ -88,11 +92,11 @@ async fn run_compare(
     settings: &Settings,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let CompareArgs { quick, report: path } = args;
+    let CompareArgs { quick, repeat, report: path } = args;
     if path.extension() != Some("md".as_ref()) {
         bail!("--report {}: the name must end in .md, as in report.md", path.display());
     }
-    let options = compare::Options { quick, report: path };
+    let options = compare::Options { quick, repeat, report: path };
     let report = compare::run(settings, &options, &context.shutdown).await?;
     let page = options.report.with_extension("html");
     let places = format!("The report: {} and {}\n", options.report.display(), page.display());

@@ -8,7 +8,7 @@ use super::scenario::MAX_IN_FLIGHT;
 /// A thing that must hold, and what is wrong if it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Check {
-    /// In which scenario, and of whom.
+    /// In which scenario and round, and of whom.
     pub(super) of: String,
     /// What must hold.
     pub(super) what: &'static str,
@@ -17,14 +17,17 @@ pub(super) struct Check {
 
 /// All that must hold of a scenario.
 pub(super) fn of(outcome: &Outcome) -> Vec<Check> {
-    let slug = outcome.scenario.slug;
+    let mut scenario = outcome.scenario.slug.to_owned();
+    if outcome.round > 1 {
+        scenario = format!("{scenario}, round {}", outcome.round);
+    }
     let of_run = |run: &Run| {
-        let of = format!("{slug}, {}", run.contender.name());
+        let of = format!("{scenario}, {}", run.contender.name());
         let check = move |(what, verdict)| Check { of: of.clone(), what, verdict };
         of_run(run).map(check)
     };
     let mut checks: Vec<Check> = outcome.runs.iter().flat_map(of_run).collect();
-    checks.push(Check { of: slug.to_owned(), what: KAFKA, verdict: kafka(outcome) });
+    checks.push(Check { of: scenario, what: KAFKA, verdict: kafka(outcome) });
     checks
 }
 

@@ -72,6 +72,30 @@ pub(super) fn recovery(run: &Run, at_s: f64) -> Option<f64> {
         .min_by(f64::total_cmp)
 }
 
+/// The same figure of each round, as the median and the spread: `12 (11–14)`. Only one number if the rounds do not differ;
+/// a dash if no round has it, and in how many it is if some do not.
+pub(super) fn median_and_spread(
+    rounds: impl ExactSizeIterator<Item = Option<f64>>,
+    text: fn(f64) -> String,
+) -> String {
+    let all = rounds.len();
+    let mut values: Vec<f64> = rounds.flatten().collect();
+    values.sort_by(f64::total_cmp);
+    let (Some(min), Some(max)) = (values.first(), values.last()) else { return "-".to_owned() };
+    let middle = values.len() / 2;
+    let median = if values.len().is_multiple_of(2) {
+        f64::midpoint(values[middle - 1], values[middle])
+    } else {
+        values[middle]
+    };
+    let [median, min, max] = [median, *min, *max].map(text);
+    let mut cell = if min == max { median } else { format!("{median} ({min}–{max})") };
+    if values.len() < all {
+        cell = format!("{cell} in {} of {all}", values.len());
+    }
+    cell
+}
+
 /// A time with three digits and its unit.
 pub(super) fn time(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1_000.0;
@@ -134,6 +158,20 @@ mod tests {
         assert_eq!(peak_memory_mb(&run), Some(3.0));
         run.usage.truncate(2);
         assert_eq!(cpu_ms_per_s(&run), None);
+    }
+
+    #[test]
+    fn several_rounds_have_a_median_and_a_spread() {
+        for (values, text) in [
+            (&[None, None][..], "-"),
+            (&[Some(5.0)], "5"),
+            (&[Some(5.0), Some(5.001)], "5"),
+            (&[Some(30.0), Some(10.0), Some(20.0)], "20 (10–30)"),
+            (&[Some(4.0), Some(1.0), Some(3.0), Some(2.0)], "2.5 (1–4)"),
+            (&[Some(4.0), None, Some(2.0)], "3 (2–4) in 2 of 3"),
+        ] {
+            assert_eq!(median_and_spread(values.iter().copied(), three_digits), text);
+        }
     }
 
     #[test]

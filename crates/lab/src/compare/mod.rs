@@ -2,9 +2,11 @@
 //!
 //! `scenario` says what happens, `stage` starts the API on a dev stack, `run` lets the schedulers loose on it, each
 //! through a `proxy` that makes the API slow, broken or absent. `checks` asks whether all counts agree, `figures`
-//! says what they come to, `report` makes a `document` with `plot`s of it.
+//! and `case` say what they come to, `report` makes a `document` with `plot`s of it.
 
+mod case;
 mod checks;
+mod circumstances;
 mod document;
 mod error;
 mod figures;
@@ -27,7 +29,8 @@ use tracing::info;
 pub use error::CompareError;
 pub use report::Report;
 
-use report::Circumstances;
+use case::Case;
+use circumstances::Circumstances;
 use stage::Stage;
 use verify::settings::Settings;
 
@@ -36,6 +39,8 @@ use verify::settings::Settings;
 pub struct Options {
     /// Whether the scenarios are short: enough to see that all works.
     pub quick: bool,
+    /// How often each scenario runs. At least once.
+    pub repeat: u32,
     /// Where the report goes, as Markdown. The page is beside it with the ending `html`, the plots in a directory of
     /// its name without ending.
     pub report: PathBuf,
@@ -75,13 +80,21 @@ async fn conduct(
     shutdown: &Shutdown,
 ) -> Result<Report, CompareError> {
     let mut stage = Stage::set(settings, fleet, shutdown).await?;
-    let mut outcomes = Vec::new();
-    for scenario in scenario::all(options.quick) {
-        info!(scenario = scenario.slug, "{}", scenario.story);
-        outcomes.push(run::run(scenario, &mut stage, shutdown).await?);
+    let Options { quick, repeat, .. } = *options;
+    let mut cases: Vec<Case> = Vec::new();
+    // All scenarios in turn, and again: what else the machine does meanwhile hits each of them alike.
+    for round in 1..=repeat {
+        for (index, scenario) in scenario::all(quick).into_iter().enumerate() {
+            info!(scenario = scenario.slug, round, "{}", scenario.story);
+            let outcome = run::run(scenario, round, &mut stage, shutdown).await?;
+            match cases.get_mut(index) {
+                Some(case) => case.rounds.push(outcome),
+                None => cases.push(Case { rounds: vec![outcome] }),
+            }
+        }
     }
     stage.strike().await?;
-    Ok(Report::new(outcomes, Circumstances::here_and_now(options.quick)))
+    Ok(Report::new(cases, Circumstances::here_and_now(quick, repeat)))
 }
 
 fn plots_of(report: &Path) -> PathBuf {

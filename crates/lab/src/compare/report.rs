@@ -1,18 +1,12 @@
 //! The report: every scenario in tables and plots, and whether the counts add up.
 
-use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
-use std::thread;
-use std::time::SystemTime;
+use std::fmt::Write as _;
 
-use trip_client::{Counts, SkipReason, Timings};
-
+use super::case::Case;
 use super::checks::{self, Check};
+use super::circumstances::Circumstances;
 use super::document::{Document, Figure, Table};
-use super::figures::{
-    confirmations, cpu_ms_per_s, fates, peak_memory_mb, percent, real_period, recovery,
-    three_digits, time,
-};
+use super::figures::{confirmations, cpu_ms_per_s, fates, peak_memory_mb, time};
 use super::plot::{self, Bar, bars};
 use super::run::{Outcome, Run};
 use super::scenario::{CRON_POLLING, Contender, LATE_AFTER, MAX_IN_FLIGHT, TRIPS_PER_S};
@@ -23,60 +17,17 @@ const CLOSE_UP_S: f64 = 6.0;
 /// What all runs have come to.
 #[derive(Debug)]
 pub struct Report {
-    outcomes: Vec<Outcome>,
+    cases: Vec<Case>,
     checks: Vec<Check>,
     circumstances: Circumstances,
-}
-
-/// Under what circumstances a comparison was made.
-#[derive(Debug)]
-pub(super) struct Circumstances {
-    os: &'static str,
-    cores: usize,
-    optimized: bool,
-    /// Whether it is the short one.
-    quick: bool,
-    /// When: RFC 3339, UTC.
-    made_at: String,
-}
-
-impl Circumstances {
-    /// Those of this machine and this moment.
-    pub(super) fn here_and_now(quick: bool) -> Self {
-        Self {
-            os: std::env::consts::OS,
-            cores: thread::available_parallelism().map_or(1, usize::from),
-            optimized: !cfg!(debug_assertions),
-            quick,
-            made_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Circumstances {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { os, cores, optimized, quick, made_at } = self;
-        let built = if *optimized {
-            "built for speed"
-        } else {
-            "built without optimisation, so that times and costs say little"
-        };
-        write!(f, "Made on {os} with {cores} cores, {built}; {made_at}.")?;
-        if *quick {
-            f.write_str(
-                " This is the short run: enough to see that all works, too short for percentiles.",
-            )?;
-        }
-        Ok(())
-    }
 }
 
 pub(super) const TITLE: &str = "The schedulers compared";
 
 impl Report {
-    pub(super) fn new(outcomes: Vec<Outcome>, circumstances: Circumstances) -> Self {
-        let checks = outcomes.iter().flat_map(checks::of).collect();
-        Self { outcomes, checks, circumstances }
+    pub(super) fn new(cases: Vec<Case>, circumstances: Circumstances) -> Self {
+        let checks = cases.iter().flat_map(|case| &case.rounds).flat_map(checks::of).collect();
+        Self { cases, checks, circumstances }
     }
 
     /// Whether every run's counts add up.
@@ -96,12 +47,14 @@ impl Report {
     /// The result in a few lines: the part of the trips that was confirmed, and whether the counts add up.
     pub fn summary(&self) -> String {
         let Table { head, rows } = self.confirmed();
+        let lines = || [&head].into_iter().chain(&rows);
+        let width = |column: usize| lines().map(|cells| cells[column].chars().count()).max();
+        let widths: Vec<_> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
         let mut text = String::new();
-        for cells in [&head].into_iter().chain(&rows) {
-            let (name, numbers) = cells.split_first().expect("the first column is the scenario");
-            let _ = write!(text, "{name:<36}");
-            for number in numbers {
-                let _ = write!(text, "{number:>13}");
+        for cells in lines() {
+            let _ = write!(text, "{:<width$}", cells[0], width = widths[0]);
+            for (number, width) in cells.iter().zip(&widths).skip(1) {
+                let _ = write!(text, "   {number:>width$}");
             }
             text.push('\n');
         }
@@ -125,11 +78,11 @@ impl Report {
         document.table(&self.confirmed());
         document.paragraph(&self.verdict());
         document.figures(vec![self.overview()]);
-        for outcome in &self.outcomes {
-            add_scenario(&mut document, outcome);
+        for case in &self.cases {
+            add_scenario(&mut document, case);
         }
         document.heading(2, "How it was measured");
-        document.list(&method(&self.outcomes));
+        document.list(&method(&self.cases));
         document.heading(2, "Do the counts add up?");
         document.table(&self.verdicts());
         let broken = self.inconsistencies();
@@ -143,12 +96,12 @@ impl Report {
     fn confirmed(&self) -> Table {
         let mut head = vec!["trips confirmed of those asked for".to_owned()];
         head.extend(Contender::ALL.map(|contender| contender.name().to_owned()));
-        let row = |outcome: &Outcome| {
-            let mut row = vec![outcome.scenario.title.to_owned()];
-            row.extend(outcome.runs.iter().map(|run| percent(confirmed_part(run, outcome))));
+        let row = |case: &Case| {
+            let mut row = vec![case.scenario().title.to_owned()];
+            row.extend(case.confirmed());
             row
         };
-        Table { head, rows: self.outcomes.iter().map(row).collect() }
+        Table { head, rows: self.cases.iter().map(row).collect() }
     }
 
     fn overview(&self) -> Figure {
@@ -157,7 +110,7 @@ impl Report {
             outcome.runs.iter().map(of).collect::<Vec<_>>()
         };
         let groups: Vec<_> =
-            self.outcomes.iter().map(|outcome| (outcome.scenario.title, group(outcome))).collect();
+            self.cases.iter().map(|case| (case.scenario().title, group(case.first()))).collect();
         let caption = "What became of the trips that the load asks for".to_owned();
         Figure { file: "fates.svg".to_owned(), svg: plot::fates(&caption, &groups), caption }
     }
@@ -202,11 +155,12 @@ fn contenders() -> String {
     )
 }
 
-fn add_scenario(document: &mut Document, outcome: &Outcome) {
+fn add_scenario(document: &mut Document, case: &Case) {
+    let outcome = case.first();
     let slug = outcome.scenario.slug;
     document.heading(2, outcome.scenario.title);
     document.paragraph(&outcome.scenario.story);
-    document.table(&numbers(outcome));
+    document.table(&case.numbers());
     document.figures(vec![timeline(outcome)]);
     let figure = |name: &str, caption: &str, svg: &dyn Fn(&str) -> String| {
         let caption = format!("{}: {caption}", outcome.scenario.title);
@@ -266,114 +220,8 @@ fn timeline(outcome: &Outcome) -> Figure {
     Figure { file: format!("{}-timeline.svg", outcome.scenario.slug), caption, svg }
 }
 
-/// Trips confirmed as a part of those that the load asks for.
-fn confirmed_part(run: &Run, outcome: &Outcome) -> f64 {
-    run.report.counts.trips.confirmed as f64 / outcome.scenario.asked()
-}
-
-/// The figures, a column a contender.
-fn numbers(outcome: &Outcome) -> Table {
-    let mut head = vec![String::new()];
-    head.extend(outcome.runs.iter().map(|run| run.contender.name().to_owned()));
-    let row = |name: &str, cell: &dyn Fn(&Run) -> String| {
-        let mut row = vec![name.to_owned()];
-        row.extend(outcome.runs.iter().map(cell));
-        row
-    };
-    let count = |name: &str, count: &dyn Fn(&Counts) -> u64| {
-        row(name, &|run| count(&run.report.counts).to_string())
-    };
-    let millis = |name: &str, timings: fn(&Run) -> &Timings, percentile: f64| {
-        row(name, &|run| or_dash(millis(timings(run), percentile)))
-    };
-    let seconds = outcome.scenario.duration.as_secs_f64();
-    let mut rows = vec![
-        count("ticks scheduled", &|counts| counts.scheduled),
-        count("requests started", &|counts| counts.started),
-        count("ticks skipped", &Counts::skipped_total),
-    ];
-    for reason in skip_reasons(outcome) {
-        rows.push(count(&format!("skipped: {}", reason.as_str()), &|counts| {
-            counts.skipped.get(&reason).copied().unwrap_or_default()
-        }));
-    }
-    rows.extend([
-        count("ticks dropped at the end", &|counts| counts.dropped_at_shutdown),
-        count("requests succeeded", &|counts| counts.succeeded),
-        count("requests failed", &Counts::failed_total),
-    ]);
-    for reason in failures(outcome) {
-        rows.push(count(&format!("failed: {reason}"), &|counts| {
-            counts.failed.get(reason).copied().unwrap_or_default()
-        }));
-    }
-    rows.extend([
-        count("requests cut off", &|counts| counts.cut_off),
-        count("retries", &|counts| counts.retried),
-        count("late starts", &|counts| counts.late),
-        row("requests at once, most", &|run| {
-            run.most_at_once.map_or_else(|| DASH.to_owned(), |most| most.to_string())
-        }),
-        count("trips confirmed", &|counts| counts.trips.confirmed),
-        count("trips uncertain", &|counts| counts.trips.uncertain),
-        row("trips confirmed a second", &|run| {
-            three_digits(run.report.counts.trips.confirmed as f64 / seconds)
-        }),
-        row("part of those asked for", &|run| percent(confirmed_part(run, outcome))),
-        row("part that never came due", &|run| percent(fates(run, &outcome.scenario).never_due)),
-        row("from start to start, mean, ms", &|run| {
-            or_dash(real_period(run).map(|period| period.as_secs_f64() * 1_000.0))
-        }),
-        millis("start lag p50, ms", |run| &run.report.lag, 50.0),
-        millis("start lag p99, ms", |run| &run.report.lag, 99.0),
-        millis("start lag max, ms", |run| &run.report.lag, 100.0),
-        row("drift from first to last start, ms", &|run| or_dash(run.report.drift_ms)),
-        millis("latency p50, ms", |run| &run.report.latency, 50.0),
-        millis("latency p99, ms", |run| &run.report.latency, 99.0),
-        millis("latency max, ms", |run| &run.report.latency, 100.0),
-        millis("service time p50, ms", |run| &run.report.service_time, 50.0),
-        millis("service time p99, ms", |run| &run.report.service_time, 99.0),
-    ]);
-    // What holds to the end has no after.
-    for band in outcome.bands.iter().filter(|band| band.to_s < seconds) {
-        let name = format!("confirmed again after \"{}\", ms", band.label);
-        rows.push(row(&name, &|run| or_dash(recovery(run, band.to_s).map(|s| s * 1_000.0))));
-    }
-    rows.extend([
-        row("CPU, ms a second", &|run| or_dash(cpu_ms_per_s(run))),
-        row("memory at its peak, MB", &|run| or_dash(peak_memory_mb(run))),
-    ]);
-    Table { head, rows }
-}
-
-/// Why ticks of any contender were skipped.
-fn skip_reasons(outcome: &Outcome) -> BTreeSet<SkipReason> {
-    outcome.runs.iter().flat_map(|run| run.report.counts.skipped.keys().copied()).collect()
-}
-
-/// Why requests of any contender failed.
-fn failures(outcome: &Outcome) -> BTreeSet<&str> {
-    outcome
-        .runs
-        .iter()
-        .flat_map(|run| run.report.counts.failed.keys().map(String::as_str))
-        .collect()
-}
-
-/// Stands where there is nothing to tell.
-const DASH: &str = "-";
-
-fn or_dash(number: Option<f64>) -> String {
-    number.map_or_else(|| DASH.to_owned(), three_digits)
-}
-
-/// A percentile in milliseconds; none of no times.
-fn millis(timings: &Timings, percentile: f64) -> Option<f64> {
-    (timings.count() > 0).then(|| timings.percentile(percentile).as_secs_f64() * 1_000.0)
-}
-
-fn method(outcomes: &[Outcome]) -> Vec<String> {
-    let proxied = if outcomes.iter().all(|outcome| outcome.scenario.together) {
+fn method(cases: &[Case]) -> Vec<String> {
+    let proxied = if cases.iter().all(|case| case.scenario().together) {
         "It is there in every scenario, and passes all on where nothing is in the way."
     } else {
         "Where each scheduler runs alone, there is no proxy."
@@ -402,15 +250,20 @@ fn method(outcomes: &[Outcome]) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::run::Band;
     use super::super::samples;
     use super::*;
 
-    fn report(outcomes: Vec<Outcome>) -> Report {
-        let made_at = "2026-11-22T23:13:49Z".to_owned();
-        let circumstances =
-            Circumstances { os: "linux", cores: 2, optimized: true, quick: false, made_at };
-        Report::new(outcomes, circumstances)
+    /// A report of one scenario.
+    fn report(rounds: Vec<Outcome>) -> Report {
+        let circumstances = Circumstances {
+            os: "linux",
+            cores: 2,
+            optimized: true,
+            quick: false,
+            repeat: rounds.len() as u32,
+            made_at: "2026-11-22T23:13:49Z".to_owned(),
+        };
+        Report::new(vec![Case { rounds }], circumstances)
     }
 
     #[test]
@@ -429,35 +282,37 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_why_trips_are_missing_and_how_soon_it_went_on() {
-        let shape = samples::Shape {
-            succeeded: 50,
-            failed: 20,
-            skipped: 30,
-            lag: Duration::from_millis(1),
-            service_time: Duration::from_millis(20),
+    fn rounds_are_told_as_median_and_spread() {
+        let round = |round, succeeded| {
+            let shape = samples::Shape {
+                succeeded,
+                failed: 0,
+                skipped: 100 - succeeded,
+                lag: Duration::from_millis(10 * succeeded),
+                service_time: Duration::from_millis(20),
+            };
+            let runs = Contender::ALL.map(|contender| samples::run(contender, shape));
+            let mut outcome = samples::outcome_of(runs.into());
+            outcome.round = round;
+            outcome
         };
-        let mut outcome = samples::outcome_of(vec![samples::run(Contender::Loop, shape)]);
-        let band = |from_s, to_s| Band { from_s, to_s, label: "503".to_owned() };
-        outcome.bands = vec![band(1.0, 2.0), band(8.0, 10.0)];
-        let cell = |name: &str| {
-            let found = numbers(&outcome).rows.into_iter().filter(|row| row[0] == name);
-            found.map(|row| row[1].clone()).collect::<Vec<_>>()
+        let mut rounds = vec![round(1, 80), round(2, 100), round(3, 90)];
+        rounds[2].rows[0] += 1;
+        let report = report(rounds);
+        let row = |name: &str| {
+            let rows = report.cases[0].numbers().rows;
+            rows.into_iter().find(|row| row[0] == name).expect("a row")[2].clone()
         };
-        for (name, expected) in [
-            ("ticks skipped", &["30"][..]),
-            ("skipped: in_flight_full", &["30"]),
-            ("requests failed", &["20"]),
-            ("failed: unavailable", &["20"]),
-            ("requests at once, most", &["3"]),
-            ("part of those asked for", &["50 %"]),
-            ("from start to start, mean, ms", &["100"]),
-            // The request that is due then, begins 0.02 s later with its scheduler, and takes 20 ms from 1 ms on.
-            ("confirmed again after \"503\", ms", &["41"]),
-            ("skipped: busy", &[]),
-        ] {
-            assert_eq!(cell(name), expected, "{name}");
-        }
+        assert_eq!(row("requests succeeded"), "90 (80–100)");
+        assert_eq!(row("ticks scheduled"), "100");
+        assert_eq!(row("skipped: in_flight_full"), "10 (0–20)");
+        assert_eq!(row("part of those asked for"), "90 % (80 %–100 %)");
+        assert_eq!(row("start lag p50, ms"), "900 (800–1,000)");
+        let summary = report.summary();
+        assert!(summary.contains("An API that answers"), "{summary}");
+        assert!(summary.contains("90 % (80 %–100 %)"), "{summary}");
+        assert!(report.inconsistencies()[0].starts_with("steady, round 3: "), "{summary}");
+        assert!(report.document("plots").markdown().contains("ran 3 times"));
     }
 
     #[test]

@@ -27,6 +27,8 @@ const RESTART: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) scenario: Scenario,
+    /// Which time it is that the scenario runs, from 1.
+    pub(super) round: u32,
     pub(super) runs: Vec<Run>,
     /// What the circumstances were when, as far as they were not undisturbed.
     pub(super) bands: Vec<Band>,
@@ -59,20 +61,21 @@ pub(super) struct Band {
     pub(super) label: String,
 }
 
-/// Lets all contenders go through `scenario`.
+/// Lets all contenders go through `scenario`, for the `round`-th time.
 pub(super) async fn run(
     scenario: Scenario,
+    round: u32,
     stage: &mut Stage<'_>,
     shutdown: &Shutdown,
 ) -> Result<Outcome, CompareError> {
     let before = stage.rows().await?;
     let (mut runs, mut bands) = (Vec::new(), Vec::new());
     if scenario.together {
-        (runs, bands) = together(&scenario, stage, shutdown).await?;
+        (runs, bands) = together(&scenario, round, stage, shutdown).await?;
     } else {
         for contender in Contender::ALL {
             let url = format!("http://{}", stage.api_address());
-            let start = Start::of(contender, &scenario, stage.dir(), &url);
+            let start = Start::of(contender, &scenario, round, stage.dir(), &url);
             let running = start.launch(stage)?;
             runs.push(running.finish(shutdown).await?);
             stage.ensure_running()?;
@@ -80,11 +83,12 @@ pub(super) async fn run(
     }
     let after = stage.rows().await?;
     let rows = std::array::from_fn(|side| after[side] - before[side]);
-    Ok(Outcome { scenario, runs, bands, rows })
+    Ok(Outcome { scenario, round, runs, bands, rows })
 }
 
 async fn together(
     scenario: &Scenario,
+    round: u32,
     stage: &mut Stage<'_>,
     shutdown: &Shutdown,
 ) -> Result<(Vec<Run>, Vec<Band>), CompareError> {
@@ -101,7 +105,7 @@ async fn together(
     }
     let (began, wall) = (Instant::now(), SystemTime::now());
     let launch = |contender, proxy: &Proxy| {
-        Start::of(contender, scenario, stage.dir(), &proxy.url()).launch(stage)
+        Start::of(contender, scenario, round, stage.dir(), &proxy.url()).launch(stage)
     };
     let [cron, open, closed] = Contender::ALL;
     let (cron, open, closed) =
@@ -190,8 +194,9 @@ struct Start {
 }
 
 impl Start {
-    fn of(contender: Contender, scenario: &Scenario, dir: &Path, url: &str) -> Self {
-        let name = format!("{}-{}", scenario.slug, contender.name().replace(' ', "-"));
+    fn of(contender: Contender, scenario: &Scenario, round: u32, dir: &Path, url: &str) -> Self {
+        let contender_name = contender.name().replace(' ', "-");
+        let name = format!("{}-{contender_name}-{round}", scenario.slug);
         let report = dir.join(format!("{name}.json"));
         let ticks = dir.join(format!("{name}.jsonl"));
         let mut keys = contender.keys(scenario.duration);

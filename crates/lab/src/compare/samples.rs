@@ -100,7 +100,7 @@ pub(super) fn outcome_of(runs: Vec<Run>) -> Outcome {
         phases: Vec::new(),
         together: true,
     };
-    Outcome { scenario, runs, bands: Vec::new(), rows: [confirmed; 3] }
+    Outcome { scenario, round: 1, runs, bands: Vec::new(), rows: [confirmed; 3] }
 }
 
 /// One in which cron starts late, the loop does all that is asked and the closed loop falls behind.
