@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::table::{MISSING, line, megabytes, seconds, thousands};
+use super::table::{MISSING, line, megabytes, seconds};
 use super::{Usage, joiner, producer};
+use crate::number::thousands;
 
 /// The results of both.
 #[derive(Debug, Clone, PartialEq, Serialize)]

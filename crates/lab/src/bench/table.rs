@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::number::thousands;
+
 /// Stands where something was not measured.
 pub(super) const MISSING: &str = "n/a";
 
@@ -18,19 +20,6 @@ pub(super) fn line<const N: usize>(text: &mut String, name: &str, cells: [String
     text.push('\n');
 }
 
-/// A number without fraction, its digits in threes.
-pub(super) fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Seconds, to the hundredth.
 pub(super) fn seconds(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| MISSING.to_owned(), |seconds| format!("{seconds:.2}"))
@@ -39,17 +28,4 @@ pub(super) fn seconds(seconds: Option<f64>) -> String {
 /// Bytes, in millions.
 pub(super) fn megabytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| MISSING.to_owned(), |bytes| thousands(bytes as f64 / 1e6))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped_in_threes() {
-        let cases = [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.8, "1,234,568")];
-        for (number, text) in cases {
-            assert_eq!(thousands(number), text);
-        }
-    }
 }

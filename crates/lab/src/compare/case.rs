@@ -6,12 +6,11 @@ use trip_client::{Counts, SkipReason, Timings};
 
 use super::document::Table;
 use super::figures::{
-    cpu_ms_per_s, fates, median_and_spread, peak_memory_mb, percent, real_period, recovery,
-    three_digits,
+    cpu_ms_per_s, fates, median_and_spread, peak_memory_mb, real_period, recovery,
 };
-use super::plot;
 use super::run::{Outcome, Run};
 use super::scenario::Scenario;
+use crate::number::{percent, plain, three_digits};
 
 /// A scenario, each time that it ran.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl Case {
             row(name, three_digits, &|_, run| value(run))
         };
         let count = |name: &str, count: &dyn Fn(&Counts) -> u64| {
-            row(name, plot::plain, &|_, run| Some(count(&run.report.counts) as f64))
+            row(name, plain, &|_, run| Some(count(&run.report.counts) as f64))
         };
         let millis = |name: &str, timings: fn(&Run) -> &Timings, percentile: f64| {
             number(name, &|run| millis(timings(run), percentile))
@@ -79,9 +78,7 @@ impl Case {
             count("requests cut off", &|counts| counts.cut_off),
             count("retries", &|counts| counts.retried),
             count("late starts", &|counts| counts.late),
-            row("requests at once, most", plot::plain, &|_, run| {
-                run.most_at_once.map(|n| n as f64)
-            }),
+            row("requests at once, most", plain, &|_, run| run.most_at_once.map(|n| n as f64)),
             count("trips confirmed", &|counts| counts.trips.confirmed),
             count("trips uncertain", &|counts| counts.trips.uncertain),
             number("trips confirmed a second", &|run| {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use trip_client::TickOutcome;
 
-use super::plot::{Fates, plain};
+use super::plot::Fates;
 use super::run::Run;
 use super::scenario::Scenario;
+use crate::number::three_digits;
 
 /// A scheduler is taken to have started by then: what it uses before is not for its work.
 const WARM: Duration = Duration::from_secs(1);
@@ -89,7 +90,9 @@ pub(super) fn median_and_spread(
         values[middle]
     };
     let [median, min, max] = [median, *min, *max].map(text);
-    let mut cell = if min == max { median } else { format!("{median} ({min}–{max})") };
+    // A dash before a minus would be hard to read.
+    let to = if min.starts_with('-') { " to " } else { "–" };
+    let mut cell = if min == max { median } else { format!("{median} ({min}{to}{max})") };
     if values.len() < all {
         cell = format!("{cell} in {} of {all}", values.len());
     }
@@ -103,27 +106,6 @@ pub(super) fn time(duration: Duration) -> String {
         return format!("{} s", three_digits(ms / 1_000.0));
     }
     format!("{} ms", three_digits(ms))
-}
-
-/// A number with three digits, more only before the point.
-pub(super) fn three_digits(value: f64) -> String {
-    let decimals = match value.abs() {
-        value if value >= 99.95 => 0,
-        value if value >= 9.995 => 1,
-        _ => 2,
-    };
-    let power = 10_f64.powi(decimals);
-    plain((value * power).round() / power)
-}
-
-/// A part as per cent; 100 only if it is all, and 0 only if it is nothing.
-pub(super) fn percent(part: f64) -> String {
-    let shown = match (part * 1_000.0).round() / 10.0 {
-        100.0 if part < 1.0 => 99.9,
-        0.0 if part > 0.0 => 0.1,
-        other => other,
-    };
-    format!("{} %", plain(shown))
 }
 
 #[cfg(test)]
@@ -168,6 +150,7 @@ mod tests {
             (&[Some(5.0), Some(5.001)], "5"),
             (&[Some(30.0), Some(10.0), Some(20.0)], "20 (10–30)"),
             (&[Some(4.0), Some(1.0), Some(3.0), Some(2.0)], "2.5 (1–4)"),
+            (&[Some(-1.0), Some(-3.0), Some(0.0)], "-1 (-3 to 0)"),
             (&[Some(4.0), None, Some(2.0)], "3 (2–4) in 2 of 3"),
         ] {
             assert_eq!(median_and_spread(values.iter().copied(), three_digits), text);
@@ -175,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_the_digits_that_matter() {
+    fn times_have_their_units() {
         let times = [
             (1, "0 ms"),
             (420, "0.42 ms"),
@@ -186,15 +169,6 @@ mod tests {
         ];
         for (us, text) in times {
             assert_eq!(time(Duration::from_micros(us)), text);
-        }
-        for (part, text) in [
-            (1.0, "100 %"),
-            (0.99999, "99.9 %"),
-            (0.0, "0 %"),
-            (0.00001, "0.1 %"),
-            (0.3333, "33.3 %"),
-        ] {
-            assert_eq!(percent(part), text);
         }
     }
 }

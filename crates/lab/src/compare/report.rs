@@ -10,6 +10,7 @@ use super::figures::{confirmations, cpu_ms_per_s, fates, peak_memory_mb, time};
 use super::plot::{self, Bar, bars};
 use super::run::{Outcome, Run};
 use super::scenario::{CRON_POLLING, Contender, LATE_AFTER, MAX_IN_FLIGHT, TRIPS_PER_S};
+use crate::number::plain;
 
 /// How much of a timeline is shown where nothing changes, in seconds: so that single requests can be seen.
 const CLOSE_UP_S: f64 = 6.0;
@@ -208,11 +209,8 @@ fn timeline(outcome: &Outcome) -> Figure {
     let end = finished.fold(outcome.scenario.duration.as_secs_f64(), f64::max);
     let changes = outcome.bands.iter().any(|band| band.from_s > 0.0);
     let window = if changes || end <= CLOSE_UP_S { (0.0, end) } else { (0.0, CLOSE_UP_S) };
-    let part = if window.1 < end {
-        format!(", the first {} s", plot::plain(window.1))
-    } else {
-        String::new()
-    };
+    let part =
+        if window.1 < end { format!(", the first {} s", plain(window.1)) } else { String::new() };
     let caption = format!("{}: intended and actual starts{part}", outcome.scenario.title);
     // A state that holds all the time is in the title already.
     let bands = if changes { &outcome.bands[..] } else { &[] };

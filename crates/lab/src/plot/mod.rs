@@ -7,5 +7,4 @@ pub(crate) mod chart;
 pub(crate) mod scale;
 pub(crate) mod svg;
 
-pub(crate) use scale::plain;
 pub(crate) use svg::escape;

@@ -1,5 +1,7 @@
 //! Scales: where on an axis a value lies, and which values are marked there.
 
+use crate::number::plain;
+
 /// A scale from one end of an axis to the other.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Scale {
@@ -86,24 +88,6 @@ fn step(span: f64, most: usize) -> f64 {
         .map(|k| k * power)
         .find(|step| *step >= least * 0.999)
         .unwrap_or(power * 10.0)
-}
-
-/// A number without more digits than it needs; thousands apart.
-pub(crate) fn plain(value: f64) -> String {
-    let text = format!("{value:.4}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    let (sign, text) = text.strip_prefix('-').map_or(("", text), |text| ("-", text));
-    let (whole, fraction) = text
-        .split_once('.')
-        .map_or((text, String::new()), |(whole, rest)| (whole, format!(".{rest}")));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{fraction}")
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::measure::Sample;
-use crate::bench::table::{megabytes, thousands};
+use crate::bench::table::megabytes;
+use crate::number::thousands;
 use crate::plot::chart::{Axis, Frame, Key, Sign, legend};
 use crate::plot::scale::Scale;
 use crate::plot::svg::{Stroke, Svg};

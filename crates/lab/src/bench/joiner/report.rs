@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::Keys;
 use super::measure::Rates;
 use super::progress::Progress;
-use crate::bench::table::{MISSING, line, megabytes, seconds, thousands};
+use crate::bench::table::{MISSING, line, megabytes, seconds};
+use crate::number::thousands;
 use fleet::Usage;
 
 /// What is to be said of figures without a round before.

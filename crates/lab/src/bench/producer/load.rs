@@ -18,9 +18,9 @@ use trip_client::Timings;
 
 use super::answer::{Answer, Depth, check};
 use super::report::Figures;
-use crate::bench::table::thousands;
 use crate::bench::{BenchError, Usage};
 use crate::connection::{Connection, post};
+use crate::number::thousands;
 
 const PATH: &str = "/api/generate-multiple-trips";
 /// What is not measured: connecting, and whatever is slower the first time.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use trip_client::Timings;
 
 use super::load::Load;
-use crate::bench::table::{line, megabytes, seconds, thousands};
+use crate::bench::table::{line, megabytes, seconds};
+use crate::number::thousands;
 use fleet::Usage;
 
 /// What the latencies leave out.

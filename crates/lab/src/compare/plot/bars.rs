@@ -1,8 +1,8 @@
 //! A few amounts side by side.
 
 use super::line_of;
-use crate::compare::figures::three_digits;
 use crate::compare::scenario::Contender;
+use crate::number::three_digits;
 use crate::plot::chart::{Axis, Frame};
 use crate::plot::scale::Scale;
 use crate::plot::svg::{Anchor, Svg};

@@ -13,8 +13,8 @@ pub(super) use percentiles::percentiles;
 pub(super) use timeline::timeline;
 
 use super::scenario::Contender;
+pub(super) use crate::plot::escape;
 use crate::plot::svg::Stroke;
-pub(super) use crate::plot::{escape, plain};
 
 /// The line of a contender: told apart by its dashes, too, where colours can't be. The colours are Okabe and Ito's.
 const fn line_of(contender: Contender) -> Stroke {
