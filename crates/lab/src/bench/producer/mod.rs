@@ -1,10 +1,11 @@
 //! `lab bench producer`: how fast the API answers, and the raw limit beside it: librdkafka writing the same records
 //! without HTTP.
 //!
-//! A run has topics of its own (`plan`), starts the API as a process and asks it for trips (`load`), looks
+//! A run has topics of its own (`plan`), starts the API as a process and asks it for trips (`clients`), looks
 //! at what it answers (`answer`) and whether Kafka holds that, and writes the same rows itself (`limit`).
 
 mod answer;
+mod clients;
 mod limit;
 mod load;
 mod plan;
@@ -90,7 +91,7 @@ async fn measure(
         info!("measuring {load}");
         let process = api.id();
         let measured = blocking(shutdown, move |shutdown| {
-            load::run(load, address, process, options.duration, shutdown)
+            clients::run(load, address, process, options.duration, shutdown)
         });
         let measured = measured.await?;
         answered += measured.answered_trips;
