@@ -75,7 +75,7 @@ impl UnmatchedReason {
 pub enum RejectReason {
     /// Its trip is already decided, or would have been (rule 3).
     Late,
-    /// It has no timestamp, or one too far in the future (rule 6).
+    /// It has no timestamp, one before 1970, or one too far in the future (rule 6).
     Timestamp,
     /// Its side of the trip is taken, and duplicates are to be rejected (rule 3).
     Duplicate,
@@ -106,8 +106,9 @@ pub enum RowFate {
 }
 
 /// How many rows met which fate since the state began. Part of the state: the counts survive a
-/// restart, so that the conservation law does.
+/// restart, so that the conservation law does. A count that a state of an older release does not have is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// Rows that came to be joined here, and rows rejected here on their way to another task.
     pub rows_in: u64,

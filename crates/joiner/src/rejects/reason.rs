@@ -44,7 +44,12 @@ impl Reason {
     pub(super) const fn stage(self) -> &'static str {
         match self {
             Self::Join(_) | Self::EmptyTripId => "TRANSFORMATION",
-            _ => "VALUE_CONVERTER",
+            Self::Tombstone
+            | Self::TooLarge
+            | Self::Undecodable
+            | Self::UnknownSchema
+            | Self::WrongType
+            | Self::NoOrigin => "VALUE_CONVERTER",
         }
     }
 }
@@ -72,7 +77,7 @@ impl From<join::RejectReason> for RowFault {
                 "the row came too late: its trip is decided, or its window is over"
             }
             join::RejectReason::Timestamp => {
-                "the row has no timestamp, or one further in the future than joiner.max_future"
+                "the row has no timestamp, one before 1970, or one further in the future than joiner.max_future"
             }
             join::RejectReason::Duplicate => "another row has taken this side of the trip",
         };
