@@ -49,8 +49,24 @@ impl Layer {
         Ok(layer)
     }
 
-    /// From NAME=VALUE pairs: names with our prefix are checked; of the others the course's count, and those whose
-    /// meaning is as plain. What looks like a mistake is told in `warnings`.
+    /// From NAME=VALUE pairs, those whose names are other programs' with a plain meaning. A name of the course or one of
+    /// ours counts above all of them, wherever it stands.
+    pub(super) fn from_aliases<'v>(
+        variables: impl Iterator<Item = (&'v str, &'v str)>,
+        place: &str,
+        known: &KnownKeys,
+    ) -> Self {
+        let mut layer = Self::default();
+        for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
+            if let Meaning::Alias(key) = meaning(name) {
+                layer.insert_known(key, text(value, &format!("{name} in {place}")), known);
+            }
+        }
+        layer
+    }
+
+    /// From NAME=VALUE pairs: names with our prefix are checked; of the others the course's count. What looks like a
+    /// mistake is told in `warnings`.
     pub(super) fn from_variables<'v>(
         variables: impl Iterator<Item = (&'v str, &'v str)> + Clone,
         place: &str,
@@ -58,24 +74,16 @@ impl Layer {
         warnings: &mut Vec<String>,
     ) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
-        let set = variables.clone().filter(|(_, value)| !value.is_empty());
-        let meant: Vec<_> = set.map(|(name, value)| (name, value, meaning(name))).collect();
-        // What counts more comes later: aliases, the course's names, the precise form.
-        for is_wanted in [
-            |meaning| matches!(meaning, Meaning::Alias(_)),
-            |meaning| matches!(meaning, Meaning::Course(_)),
-        ] {
-            for (name, value, meaning) in meant.iter().filter(|(.., meaning)| is_wanted(*meaning)) {
-                if let Meaning::Alias(key) | Meaning::Course(key) = meaning
-                    && let Lookup::Known(path) = known.look_up(key, ".")
-                {
-                    layer.insert(&path, text(value, &format!("{name} in {place}")));
+        // Before the precise form, which counts more.
+        for (name, value) in variables.clone().filter(|(_, value)| !value.is_empty()) {
+            match meaning(name) {
+                Meaning::Course(key) => {
+                    layer.insert_known(key, text(value, &format!("{name} in {place}")), known);
                 }
-            }
-        }
-        for (name, _, meaning) in &meant {
-            if let Meaning::NearMiss(right) = meaning {
-                warnings.push(format!("{name} in {place} is not read; is {right} meant?"));
+                Meaning::NearMiss(right) => {
+                    warnings.push(format!("{name} in {place} is not read; is {right} meant?"));
+                }
+                Meaning::Alias(_) | Meaning::Foreign => {}
             }
         }
         for (name, value) in variables {
@@ -134,6 +142,13 @@ impl Layer {
             _ => None,
         })?;
         value.origin().map(str::to_owned)
+    }
+
+    /// Puts `value` at the dotted `key` if this service has it.
+    fn insert_known(&mut self, key: &str, value: Value, known: &KnownKeys) {
+        if let Lookup::Known(path) = known.look_up(key, ".") {
+            self.insert(&path, value);
+        }
     }
 
     /// Puts `value` at `key` if the key is this service's own; leaves other services' keys to them.

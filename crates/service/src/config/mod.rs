@@ -54,6 +54,9 @@ pub trait Settings: Default + Serialize + DeserializeOwned {
 /// One key set by a flag: dotted key and value as text.
 pub type Override = (Cow<'static, str>, String);
 
+/// Where variables stand that are in no file.
+const ENVIRONMENT: &str = "the environment";
+
 /// The sections that a configuration file may have. A service reads its own and leaves the others' to them.
 const SECTIONS: [&str; 11] = [
     "client",
@@ -113,6 +116,9 @@ fn load_with<S: Settings>(
         layers.push(Layer::from_toml(path, &known)?);
     }
     let mut warnings = Vec::new();
+    let environment_pairs =
+        || environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let aliases = Layer::from_aliases(environment_pairs(), ENVIRONMENT, &known);
     if let Some(path) = &files.env {
         let place = path.display().to_string();
         let EnvFile { variables, unreadable } = dotenv::parse(&files::read(path)?, environment);
@@ -121,11 +127,14 @@ fn load_with<S: Settings>(
                 "{place}: the statement that begins in line {line} can't be read; it is passed over"
             )
         }));
-        let pairs = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        layers.push(Layer::from_variables(pairs, &place, &known, &mut warnings)?);
+        let pairs = || variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        layers.push(Layer::from_aliases(pairs(), &place, &known));
+        layers.push(aliases);
+        layers.push(Layer::from_variables(pairs(), &place, &known, &mut warnings)?);
+    } else {
+        layers.push(aliases);
     }
-    let pairs = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    layers.push(Layer::from_variables(pairs, "the environment", &known, &mut warnings)?);
+    layers.push(Layer::from_variables(environment_pairs(), ENVIRONMENT, &known, &mut warnings)?);
     layers.push(Layer::from_flags(args, flags, &known)?);
 
     let settings: S = merge(&layers)

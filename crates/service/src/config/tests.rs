@@ -277,6 +277,14 @@ fn names_that_are_nearly_the_course_s_count_or_are_told() {
 }
 
 #[test]
+fn an_alias_in_the_environment_is_less_than_a_name_of_the_course_in_a_file() {
+    let project = Project::new("").with(".env", "BOOTSTRAP_SERVERS=course:9092\n");
+    let servers = |environment| project.load(environment).unwrap().kafka.bootstrap_servers;
+    assert_eq!(servers(&[("KAFKA_BOOTSTRAP_SERVERS", "outside:9092")]), "course:9092");
+    assert_eq!(servers(&[("BOOTSTRAP_SERVERS", "outside:9092")]), "outside:9092");
+}
+
+#[test]
 fn the_printed_configuration_reads_back_and_masks_secrets() {
     let project =
         Project::new("[kafka]\nsasl_password = 'hunter2'\n[kafka.properties]\n'a.b' = 'c'");
