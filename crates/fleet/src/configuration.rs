@@ -9,6 +9,7 @@ use avro_schemas::RegistryConfig;
 use kafka::KafkaConfig;
 use models::secret::Secret;
 use serde_json::{Map, Value as Json, json};
+use tracing::warn;
 use verify::settings::Settings;
 
 /// What guards an API that others are to reach, and what a client needs for that. An API of a fleet is there for the
@@ -21,6 +22,9 @@ const GUARDS: [&str; 6] = [
     "client.bearer_token",
     "client.ca_location",
 ];
+
+/// One level below a program's directory: a `.env` counts that lies beside the directory of the configuration.
+const CONFIG_DIR: &str = "config";
 
 /// The configuration of one program: its `default.toml`. Secrets stand in it as they are.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,7 +50,7 @@ impl Configuration {
             scheduler_cron,
             scheduler_loop,
             log,
-            ..
+            shutdown,
         } = settings;
         let mut configuration = Self::new();
         let section = |section: &std::collections::BTreeMap<String, Json>| -> Json {
@@ -65,6 +69,8 @@ impl Configuration {
             configuration.0.insert(name.to_owned(), value);
         }
         configuration.set("log.level", log.level.as_str());
+        let timeout = humantime::format_duration(shutdown.timeout).to_string();
+        configuration.set("shutdown.timeout", timeout);
         for key in GUARDS {
             configuration.remove(key);
         }
@@ -88,8 +94,7 @@ impl Configuration {
 
     /// Writes it into `dir`, where nobody else may read it. Returns what the program gets as `--config-dir`.
     pub(crate) fn write(&self, dir: &Path) -> io::Result<PathBuf> {
-        // One level below: a `.env` counts that lies beside the directory.
-        let config_dir = dir.join("config");
+        let config_dir = dir.join(CONFIG_DIR);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&config_dir)?;
         let file = config_dir.join("default.toml");
         let mut file =
@@ -102,6 +107,16 @@ impl Configuration {
         let mut sections = Json::Object(self.0.clone());
         without_nulls(&mut sections);
         toml::to_string(&sections).expect("sections of texts and numbers have a TOML form")
+    }
+}
+
+/// Deletes the configuration that was written into `dir`, if one was.
+pub(crate) fn delete(dir: &Path) {
+    let config_dir = dir.join(CONFIG_DIR);
+    if let Err(error) = fs::remove_dir_all(&config_dir)
+        && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    {
+        warn!(%error, "{} has secrets and could not be deleted", config_dir.display());
     }
 }
 
@@ -187,6 +202,7 @@ mod tests {
             ("/producer/linger", json!("5ms")),
             ("/producer/listen", json!("127.0.0.1:0")),
             ("/log/format", json!("text")),
+            ("/shutdown/timeout", json!("30s")),
         ] {
             assert_eq!(found.pointer(pointer), Some(&expected), "{pointer} in\n{text}");
         }
@@ -209,5 +225,7 @@ mod tests {
             let found = fs::metadata(&path).expect("it is there").permissions().mode();
             assert_eq!(found & 0o777, mode, "{}", path.display());
         }
+        delete(dir.path());
+        assert!(!config_dir.exists(), "no secret is left");
     }
 }

@@ -1,12 +1,13 @@
 //! A directory and a process group for programs that run together.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::configuration::Configuration;
+use crate::configuration::{self, Configuration};
 use crate::devstack;
 use crate::environment;
 use crate::error::ProcessError;
@@ -39,10 +40,14 @@ impl Fleet {
         self.dir.path()
     }
 
-    /// Ends all that still run and leaves the directory.
+    /// Ends all that still run and leaves the directory, but for the configurations: these have secrets.
     pub fn keep(self) -> PathBuf {
         drop(self.group);
-        self.dir.keep()
+        let dir = self.dir.keep();
+        for member in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            configuration::delete(&member.path());
+        }
+        dir
     }
 
     /// Starts `program` under a `name` that no member has had. It is told `configuration` and nothing else: neither files
