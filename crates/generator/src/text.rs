@@ -60,13 +60,7 @@ pub(crate) fn miles(miles: u32) -> String {
 }
 
 fn amount(number: u32, unit: &str) -> String {
-    let mut text = [0; 10];
-    digits(&mut text, number);
-    let width = number.checked_ilog10().unwrap_or(0) as usize + 1;
-    let mut out = String::with_capacity(width + unit.len());
-    out.extend(text[text.len() - width..].iter().map(|digit| char::from(*digit)));
-    out.push_str(unit);
-    out
+    [itoa::Buffer::new().format(number), unit].concat()
 }
 
 /// Dollars, to the cent.
