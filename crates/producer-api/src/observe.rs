@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::HttpMessage;
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use service::Context;
@@ -68,9 +68,15 @@ pub(crate) async fn observe(
             observer.failures.note(&span, status, refusal);
         }
     }
+    // RFC 9112, 6.1: chunks are for clients that know HTTP/1.1. For others the body ends where the connection does.
+    let is_unchunked = response.request().version() < Version::HTTP_11
+        && response.response().body().size() == BodySize::Stream;
     let head = response.response_mut().head_mut();
     head.headers_mut().insert(trace::REQUEST_ID.clone(), trace.id().clone());
-    if observer.ctx.shutdown.requested() {
+    if is_unchunked {
+        head.no_chunking(true);
+    }
+    if is_unchunked || observer.ctx.shutdown.requested() {
         head.set_connection_type(ConnectionType::Close);
     }
     Ok(unread::attach(response, unread))

@@ -20,3 +20,4 @@ mod tls;
 mod topics;
 mod traces;
 mod trouble;
+mod wire;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, DEADLINE, TRIPS, config_for, dev_stack};
 use crate::topics::rows_by_trip;
+use crate::wire::Connection;
 
 const LINES: &str = "application/x-ndjson";
 const ACCEPT: [(&str, &str); 1] = [("Accept", LINES)];
@@ -60,6 +61,39 @@ async fn each_trip_is_a_line_and_lies_in_the_topics() {
     assert_eq!(too_many.json()["detail"][0]["ctx"], json!({ "le": 5_000 }));
     api.stop().await.unwrap();
     assert_eq!(rows_by_trip(&config), expected);
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_plain_lines_and_the_end_of_the_connection() {
+    let stack = dev_stack();
+    let api = Api::ready(config_for(&stack)).await;
+    let ask = async |version: &str, connection: &str| {
+        let body = r#"{"number_of_trips":600}"#;
+        let request = format!(
+            "POST {TRIPS} HTTP/{version}\r\nHost: x\r\nAccept: {LINES}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n{connection}\r\n{body}",
+            body.len()
+        );
+        let mut connection = Connection::open(api.addr).await;
+        let answer = connection.ask(&request).await;
+        assert!(connection.ended().await.is_empty(), "{request}");
+        answer
+    };
+    // RFC 9112, 6.1: no chunks for who doesn't know them. Only the end of the connection says where the lines end.
+    for connection in ["", "Connection: keep-alive\r\n", "Connection: close\r\n"] {
+        let answer = ask("1.0", connection).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(LINES)));
+        for name in ["transfer-encoding", "content-length", "connection"] {
+            assert_eq!(answer.header(name), None, "{name} after {connection:?}");
+        }
+        let text = String::from_utf8(answer.body).unwrap();
+        let trips = text.lines().map(|line| serde_json::from_str::<CompleteTrip>(line).unwrap());
+        assert_eq!(trips.count(), 600, "after {connection:?}");
+    }
+    let chunked = ask("1.1", "Connection: close\r\n").await;
+    assert_eq!(chunked.header("transfer-encoding"), Some("chunked"));
+    assert!(chunked.body.ends_with(b"\r\n0\r\n\r\n"));
+    api.stop().await.unwrap();
 }
 
 #[tokio::test]
