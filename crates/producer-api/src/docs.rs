@@ -1,11 +1,12 @@
-//! `/openapi.json` and `/docs`, as FastAPI has them; Swagger UI is built in, nothing comes from elsewhere.
+//! `/openapi.json`, `/docs` and `/redoc`, as FastAPI has them; Swagger UI is built in, nothing comes from elsewhere.
 
 use std::sync::Arc;
 
-use actix_web::http::header::{CONTENT_ENCODING, ContentEncoding};
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_ENCODING, ContentEncoding, LOCATION};
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
-use actix_web::{HttpResponse, Resource};
 use serde_json::Value;
+use service::admin::readable;
 
 use crate::paths::PATHS;
 use crate::{json, refusal};
@@ -72,24 +73,18 @@ fn remove_token(document: &mut Value) {
 }
 
 /// The paths that this module answers, besides the files of Swagger UI.
-pub(crate) const DOC_PATHS: [&str; 2] = ["/openapi.json", "/docs"];
+pub(crate) const DOC_PATHS: [&str; 3] = ["/openapi.json", "/docs", "/redoc"];
 
-/// Mounts `/openapi.json`, `/docs` and what the page needs.
+/// Mounts `/openapi.json`, `/docs`, what the page needs, and `/redoc`.
 pub(crate) fn configure(routes: &mut ServiceConfig, documented: Documented) {
     let document = OpenApi(openapi(documented).to_string().into());
+    let [openapi, docs, redoc] = DOC_PATHS;
     routes
         .app_data(Data::new(document))
-        .service(
-            readable(DOC_PATHS[0])
-                .route(web::get().to(document_route))
-                .route(web::head().to(document_route)),
-        )
-        .service(readable(DOC_PATHS[1]).route(web::get().to(page)).route(web::head().to(page)))
-        .service(web::resource("/docs/{file}").route(web::get().to(file)));
-}
-
-fn readable(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(async || refusal::method_not_allowed("HEAD, GET")))
+        .service(readable(openapi, document_route))
+        .service(readable(docs, page))
+        .service(readable(redoc, other_page))
+        .service(readable("/docs/{file}", file));
 }
 
 async fn document_route(document: Data<OpenApi>) -> HttpResponse {
@@ -98,6 +93,11 @@ async fn document_route(document: Data<OpenApi>) -> HttpResponse {
 
 async fn page() -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(PAGE)
+}
+
+/// FastAPI has a second page here, by ReDoc. The first says the same.
+async fn other_page() -> HttpResponse {
+    HttpResponse::TemporaryRedirect().insert_header((LOCATION, "/docs")).finish()
 }
 
 /// A file of Swagger UI.

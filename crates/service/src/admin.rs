@@ -18,8 +18,9 @@ pub fn configure(routes: &mut ServiceConfig, ctx: Context) {
         .service(readable("/metrics", metrics));
 }
 
-/// A path that can only be read: by GET, and by HEAD, whose answer has no body (RFC 9110, 9.3.2).
-fn readable<H, Args>(path: &str, handler: H) -> Resource
+/// A path that can only be read: by GET, and by HEAD, whose answer has no body (RFC 9110, 9.3.2). Other methods are
+/// answered with 405 and `Allow`.
+pub fn readable<H, Args>(path: &str, handler: H) -> Resource
 where
     H: Handler<Args, Output = HttpResponse>,
     Args: actix_web::FromRequest + 'static,

@@ -64,6 +64,7 @@ async fn the_endpoints_ask_for_the_token_and_nothing_else_does() {
     for path in ["/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"] {
         assert_eq!(api.ask("GET", path, None, "").await.status, 200, "{path}");
     }
+    assert_eq!(api.ask("GET", "/redoc", None, "").await.status, 307);
     for (reason, count) in [("no_token", 10.0), ("wrong_token", 5.0)] {
         let line = format!(r#"tripstream_api_refusals_total{{reason="{reason}"}}"#);
         assert_eq!(api.metric(&line).await, Some(count));

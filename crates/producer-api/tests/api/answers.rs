@@ -185,8 +185,8 @@ async fn other_paths_and_methods_are_answered_as_fastapi_does() {
         ("GET", "/api/generate-trip", 405, &wrong_method, Some("POST")),
         ("PUT", "/api/generate-complete-trip", 405, &wrong_method, Some("POST")),
         ("OPTIONS", "/api/generate-multiple-trips", 405, &wrong_method, Some("POST")),
-        ("POST", "/docs", 405, &wrong_method, Some("HEAD, GET")),
-        ("DELETE", "/openapi.json", 405, &wrong_method, Some("HEAD, GET")),
+        ("POST", "/docs", 405, &wrong_method, Some("GET, HEAD")),
+        ("DELETE", "/openapi.json", 405, &wrong_method, Some("GET, HEAD")),
     ] {
         let answer = api.ask(method, path, None, "").await;
         assert_eq!((answer.status, &answer.json()), (status, detail), "{method} {path}");
@@ -196,6 +196,7 @@ async fn other_paths_and_methods_are_answered_as_fastapi_does() {
         ("/api/generate-trip/", "/api/generate-trip"),
         ("/api/generate-trip/?a=b", "/api/generate-trip?a=b"),
         ("/docs/", "/docs"),
+        ("/redoc/", "/redoc"),
     ] {
         let answer = api.ask("POST", path, None, "").await;
         assert_eq!((answer.status, answer.location.as_deref()), (307, Some(location)));
@@ -221,6 +222,10 @@ async fn the_documentation_is_served() {
         assert_eq!((answer.status, answer.content_type.as_str()), (200, content_type), "{path}");
     }
     assert_eq!(api.ask("HEAD", "/docs", None, "").await.status, 200);
+    for method in ["GET", "HEAD"] {
+        let answer = api.ask(method, "/redoc", None, "").await;
+        assert_eq!((answer.status, answer.location.as_deref()), (307, Some("/docs")), "{method}");
+    }
     api.stop().await.unwrap();
 }
 
