@@ -9,6 +9,7 @@ mod certificate;
 mod delivery;
 mod harness;
 mod idempotency;
+mod methods;
 mod mutated;
 mod patience;
 mod process;
