@@ -43,11 +43,14 @@ pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<RunRepo
     let in_words = format!("{}; looked for each 500ms", in_words.join("; "));
     let mut plan = RunPlan::new(NAME, in_words, jobs, &client, &shutdown);
     plan.tick_log = config.timeline.as_deref().map(TickLog::create).transpose()?;
-    if let Some(limit) = client.until_joined {
+    let api = TripClient::new(&client).context("configuration")?;
+    api.until_ready(&ctx).await;
+    if let Some(limit) = client.until_joined
+        && !ctx.shutdown.requested()
+    {
         plan.until_joined = Some((JoinerWatch::start(&client).await?, limit));
     }
-    let client = TripClient::new(&client).context("configuration")?;
-    // Only now: a joiner that is catching up is waited for above, and no tick is to pass unseen meanwhile.
+    // Only now: the API and a joiner that is catching up are waited for above, and no tick is to pass unseen meanwhile.
     let (start, extent) = (chrono::Utc::now(), config.extent());
     let calendars = timetables
         .into_iter()
@@ -57,7 +60,7 @@ pub async fn run(settings: CronSettings, ctx: Context) -> anyhow::Result<RunRepo
         Clockwork::start(calendars).await.context("cannot start tokio-cron-scheduler")?;
     // The library's shutdown does not wait for jobs; here a job only hands over its tick, and `drive` waits for the
     // requests.
-    let report = drive(&client, &mut clockwork, plan, &ctx).await;
+    let report = drive(&api, &mut clockwork, plan, &ctx).await;
     clockwork.stop().await;
     Ok(report?)
 }

@@ -78,6 +78,20 @@ async fn an_api_that_is_not_there_fails_requests_not_the_run() {
 }
 
 #[tokio::test]
+async fn a_run_beside_an_api_that_starts_begins_when_that_is_ready() {
+    let api = FakeApi::start(|_| OK);
+    // 200, 400 and 800 ms pass between the four: a tick would come due in that time.
+    api.be_ready_by(|asked| if asked < 3 { 503 } else { 200 });
+    let mut settings = settings(&api.url, "every 1s");
+    settings.scheduler_cron.count = Some(2);
+    let report = within("the run", run(settings, Context::new("test"))).await.unwrap();
+    report.counts.balance().unwrap();
+    report.verdict().unwrap();
+    assert_eq!((api.readiness_asked(), report.counts.scheduled), (4, 2), "{report}");
+    assert!(report.counts.succeeded >= 1, "{report}");
+}
+
+#[tokio::test]
 async fn no_tick_passes_while_the_joiner_to_wait_for_catches_up() {
     // A machine that stalls for two seconds lets one pass, but not each time.
     let mut reports = Vec::new();

@@ -39,19 +39,22 @@ pub async fn run(settings: LoopSettings, ctx: Context) -> anyhow::Result<RunRepo
     }
     let mut plan = RunPlan::new(NAME, config.in_words(), vec![config.job()], &client, &shutdown);
     plan.tick_log = config.timeline.as_deref().map(TickLog::create).transpose()?;
-    if let Some(limit) = client.until_joined {
+    let api = TripClient::new(&client).context("configuration")?;
+    api.until_ready(&ctx).await;
+    if let Some(limit) = client.until_joined
+        && !ctx.shutdown.requested()
+    {
         plan.until_joined = Some((JoinerWatch::start(&client).await?, limit));
     }
-    let client = TripClient::new(&client).context("configuration")?;
     let alarm = Alarm::start().context("cannot start the thread that keeps the time")?;
     let report = if config.closed_loop {
         let mut pace = ClosedLoop::new(alarm, config.period, config.trips, config.extent());
-        drive(&client, &mut pace, plan, &ctx).await?
+        drive(&api, &mut pace, plan, &ctx).await?
     } else {
         let ramp = config.ramp.unwrap_or_default();
         let timeline = Timeline::new(Instant::now() + SET_UP, config.effective_period(), ramp);
         let mut pace = OpenLoop::new(alarm, timeline, config.trips, config.extent());
-        drive(&client, &mut pace, plan, &ctx).await?
+        drive(&api, &mut pace, plan, &ctx).await?
     };
     Ok(report)
 }

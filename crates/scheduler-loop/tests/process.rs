@@ -146,6 +146,32 @@ async fn a_joiner_to_wait_for_that_is_not_there_ends_the_run_before_it_begins() 
     assert_eq!(api.requests(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_starts_is_waited_for_which_the_log_says_once() {
+    let api = FakeApi::start(|_| OK);
+    api.be_ready_by(|asked| if asked < 2 { 503 } else { 200 });
+    let args = ["--url", &api.url, "--count", "5", "--set", "client.retries=0"];
+    let output = ended(command(&args).spawn().unwrap()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(stderr.matches("the API is not ready yet (503)").count(), 1, "{stderr}");
+    assert_eq!((api.readiness_asked(), api.requests()), (3, 5), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sigterm_ends_the_wait_for_the_api_and_a_joiner_is_not_asked_for_then() {
+    let api = FakeApi::start(|_| OK);
+    api.be_ready_by(|_| 503);
+    let joiner = refused_url();
+    let args = ["--url", &api.url, "--count", "5", "--until-joined", "--joiner-url", &joiner];
+    let child = command(&args).spawn().unwrap();
+    until("it waits", || api.readiness_asked() >= 1).await;
+    terminate(&child);
+    let output = ended(child).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(api.requests(), 0);
+}
+
 fn last_line(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned()
 }

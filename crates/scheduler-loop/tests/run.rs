@@ -113,6 +113,31 @@ async fn a_run_goes_on_without_an_api_and_meets_it_when_it_comes() {
 }
 
 #[tokio::test]
+async fn a_run_beside_an_api_that_starts_begins_when_that_is_ready() {
+    for closed_loop in [false, true] {
+        let api = FakeApi::start(|_| OK);
+        // 200 and 400 ms pass between the three.
+        api.be_ready_by(|asked| if asked < 2 { 503 } else { 200 });
+        let mut settings = settings(&api.url);
+        settings.client.max_in_flight = 50;
+        settings.scheduler_loop.closed_loop = closed_loop;
+        settings.scheduler_loop.duration = Some(Duration::from_millis(300));
+        let report = within("the run", run(settings, Context::new("test"))).await.unwrap();
+        report.counts.balance().unwrap();
+        report.verdict().unwrap();
+        assert_eq!(api.readiness_asked(), 3);
+        assert_eq!(report.counts.skipped_total(), 0, "{report}");
+        if closed_loop {
+            assert!(report.counts.succeeded >= 1, "{report}");
+        } else {
+            assert_eq!(report.counts.succeeded, 30, "{report}");
+        }
+        // Had the clock run during the wait, every tick would have been later than that.
+        assert!(report.lag.min() < Duration::from_millis(300), "{report}");
+    }
+}
+
+#[tokio::test]
 async fn a_report_that_cannot_be_written_ends_the_run_before_it_begins() {
     let api = FakeApi::start(|_| OK);
     let mut settings = settings(&api.url);

@@ -8,6 +8,11 @@ pub(crate) fn trips(base: &str, path: &str) -> Result<Url, ConfigError> {
     join_url("url", base, path, "http://localhost:8001")
 }
 
+/// Where the API says whether it can work: below `client.url`.
+pub(crate) fn readiness(base: &str) -> Result<Url, ConfigError> {
+    join_url("url", base, "/health/ready", "http://localhost:8001")
+}
+
 /// Where the metrics of the joiner at `client.joiner_url` are.
 pub(crate) fn joiner_metrics(base: &str) -> Result<Url, ConfigError> {
     join_url("joiner_url", base, "/metrics", "http://127.0.0.1:8002")

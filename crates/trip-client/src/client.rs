@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use models::is_loopback;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, ClientBuilder, Url, redirect};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 use serde_json::json;
 use service::ConfigError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::circuit::{Circuit, CircuitPass};
-use crate::{Backoff, ClientConfig, RequestFailure, answer};
+use crate::{Backoff, ClientConfig, RequestFailure, addresses, answer};
 
 /// Connections that idle longer are not used again. Less than the 5 s after which common servers close them: a request
 /// on a connection that the server just closed can't safely be sent again.
@@ -28,6 +28,7 @@ pub struct TripClient(Arc<Inner>);
 struct Inner {
     http: Client,
     endpoint: Url,
+    readiness: Url,
     timeout: Duration,
     retries: u32,
     backoff: Backoff,
@@ -52,6 +53,7 @@ impl TripClient {
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let endpoint = config.endpoint()?;
+        let readiness = addresses::readiness(&config.url)?;
         let http = http_for(&endpoint)
             .user_agent(concat!("tripstream/", env!("CARGO_PKG_VERSION")))
             .timeout(config.timeout)
@@ -70,6 +72,7 @@ impl TripClient {
         Ok(Self(Arc::new(Inner {
             http,
             endpoint,
+            readiness,
             timeout: config.timeout,
             retries: config.retries,
             backoff: config.backoff(),
@@ -80,6 +83,12 @@ impl TripClient {
     /// Where requests go.
     pub fn endpoint(&self) -> &str {
         self.0.endpoint.as_str()
+    }
+
+    /// What the API answers to whether it can work, within `limit`. The circuit does not hear of it.
+    pub(crate) async fn ask_readiness(&self, limit: Duration) -> reqwest::Result<Response> {
+        let Inner { http, readiness, timeout, .. } = &*self.0;
+        http.get(readiness.clone()).timeout(limit.min(*timeout)).send().await
     }
 
     /// Leave to send a request now; `None` while the API is down and another request is finding out whether it is back.

@@ -12,15 +12,13 @@ use crate::circuit::CircuitPass;
 use crate::client::Sent;
 use crate::outlook::{Note, Outlook};
 use crate::progress::{RunProgress, RunStatus};
+use crate::readiness::CHECK;
 use crate::run_metrics::RunMetrics;
 use crate::tick_log::Instants;
 use crate::{
     Admission, AdmissionDecision, Counts, Due, JobReport, RequestFailure, RunFileError, RunPlan,
     RunReport, Schedule, SkipReason, Tick, TickLog, TickOutcome, TripClient,
 };
-
-/// The name of the readiness check.
-const CHECK: &str = "api";
 
 /// A request that ended.
 struct EndedRequest {

@@ -15,6 +15,7 @@ mod load;
 mod outlook;
 mod plan;
 mod progress;
+mod readiness;
 mod report;
 mod run_args;
 mod run_file;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,7 +45,15 @@ struct State {
     peers: Mutex<HashSet<String>>,
     authorizations: Mutex<HashSet<String>>,
     joiner: Mutex<Joiner>,
+    readiness: Mutex<ReadinessScript>,
+    /// How often it was asked whether it is ready.
+    readiness_asked: AtomicUsize,
+    /// While it is not, requests for trips get a 503.
+    ready: AtomicBool,
 }
+
+/// The status to answer with when asked for the n-th time (from 0) whether it is ready.
+type ReadinessScript = Box<dyn Fn(usize) -> u16 + Send + Sync>;
 
 /// A joiner that joins all trips at once that are answered here.
 #[derive(Default)]
@@ -100,12 +108,16 @@ impl FakeApi {
             peers: Mutex::default(),
             authorizations: Mutex::default(),
             joiner: Mutex::default(),
+            readiness: Mutex::new(Box::new(|_| 200)),
+            readiness_asked: AtomicUsize::new(0),
+            ready: AtomicBool::new(true),
         });
         let data = Data::from(Arc::clone(&state));
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
                 .route("/api/generate-multiple-trips", post().to(answer))
+                .route("/health/ready", get().to(readiness))
                 .route("/metrics", get().to(metrics))
         })
         .workers(1)
@@ -120,6 +132,18 @@ impl FakeApi {
     /// Lets all held requests go, those to come included.
     pub(crate) fn release(&self) {
         self.state.gate.add_permits(1_000_000);
+    }
+
+    /// Lets it answer with the status that `script` says when asked for the n-th time (from 0) whether it is ready. It
+    /// produces nothing before it has answered with something else than 503.
+    pub(crate) fn be_ready_by(&self, script: impl Fn(usize) -> u16 + Send + Sync + 'static) {
+        *self.state.readiness.lock().expect("no test panicked here") = Box::new(script);
+        self.state.ready.store(false, SeqCst);
+    }
+
+    /// How often it was asked whether it is ready.
+    pub(crate) fn readiness_asked(&self) -> usize {
+        self.state.readiness_asked.load(SeqCst)
     }
 
     /// How many requests came.
@@ -175,6 +199,15 @@ impl FakeApi {
     }
 }
 
+async fn readiness(state: Data<State>) -> HttpResponse {
+    let number = state.readiness_asked.fetch_add(1, SeqCst);
+    let status = (state.readiness.lock().expect("no test panicked here"))(number);
+    state.ready.store(status != 503, SeqCst);
+    let checks = json!({ "kafka": "Connection refused" });
+    HttpResponse::build(status.try_into().expect("a status of HTTP"))
+        .json(json!({ "status": "starting", "checks": checks }))
+}
+
 /// As of its joiner.
 async fn metrics(state: Data<State>) -> String {
     let trips = state.trip_ids.lock().expect("no test panicked here").len();
@@ -206,7 +239,12 @@ async fn answer(
         let value = value.to_str().expect("a token is ASCII").to_owned();
         state.authorizations.lock().expect("no test panicked here").insert(value);
     }
-    let response = match (state.script)(number, asked) {
+    let reply = if state.ready.load(SeqCst) {
+        (state.script)(number, asked)
+    } else {
+        Reply::Status(503, None, "starting")
+    };
+    let response = match reply {
         Reply::Trips { off_by } => trips(&state, number, asked + i64::from(off_by)),
         Reply::After(delay) => {
             sleep(delay).await;
