@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use service::{ConfigError, LogConfig, Settings, ShutdownConfig};
 use trip_client::{ClientConfig, Extent, Job, Overrun, RunLoad};
 
+/// The shortest period that a rate may lead to.
+const SHORTEST: Duration = Duration::from_micros(1);
+
 /// All sections that the loop scheduler reads.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -80,10 +83,10 @@ impl LoopConfig {
         Extent { count: self.count, duration: self.duration }
     }
 
-    /// The time from one tick to the next that `period` or `rate` ask for, to the microsecond.
+    /// The time from one tick to the next that `period` or `rate` ask for, to the nanosecond.
     pub fn effective_period(&self) -> Duration {
-        let micros = self.rate.map(|rate| (f64::from(self.trips) * 1e6 / rate).round());
-        micros.map_or(self.period, |micros| Duration::from_micros(micros as u64))
+        let nanos = self.rate.map(|rate| (f64::from(self.trips) * 1e9 / rate).round());
+        nanos.map_or(self.period, |nanos| Duration::from_nanos(nanos as u64))
     }
 
     /// The one job of this scheduler.
@@ -136,7 +139,7 @@ impl Settings for LoopSettings {
         if config.period.is_zero() {
             return invalid("period", "must be more than zero, such as 100ms");
         }
-        if config.effective_period().is_zero() {
+        if rate.is_some() && config.effective_period() < SHORTEST {
             return invalid("rate", "is more than a million requests a second; ask for more trips");
         }
         if config.closed_loop && (rate.is_some() || ramp.is_some()) {
@@ -173,7 +176,10 @@ mod tests {
         for (trips, rate, want) in [
             (3, 30.0, "3 trips every 100ms, overrun: overlap"),
             (1, 0.5, "1 trips every 2s, overrun: overlap"),
-            (10, 3.0, "10 trips every 3s 333ms 333us, overrun: overlap"),
+            (10, 3.0, "10 trips every 3s 333ms 333us 333ns, overrun: overlap"),
+            (1, 300_000.0, "1 trips every 3us 333ns, overrun: overlap"),
+            (3, 700_000.0, "3 trips every 4us 286ns, overrun: overlap"),
+            (1, 1e6, "1 trips every 1us, overrun: overlap"),
         ] {
             let mut settings = LoopSettings::default();
             settings.scheduler_loop.trips = trips;
@@ -193,7 +199,7 @@ mod tests {
         for (got, want) in [
             (refuse(|s| s.scheduler_loop.rate = Some(0.0)), "rate\": must be a number"),
             (refuse(|s| s.scheduler_loop.rate = Some(f64::NAN)), "rate\": must be a number"),
-            (refuse(|s| s.scheduler_loop.rate = Some(1e9)), "rate\": is more than a million"),
+            (refuse(|s| s.scheduler_loop.rate = Some(4e6)), "rate\": is more than a million"),
             (refuse(|s| s.scheduler_loop.ramp = Some(Duration::ZERO)), "ramp\": must be more"),
             (
                 refuse(|s| {
