@@ -8,7 +8,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
-use crate::record::{Record, RecordType, limit_allocations};
+use crate::record::{Record, RecordType, limit_allocations, nameless};
 use crate::wire::{FrameError, SchemaId};
 
 /// Why a value is not the record that was asked for. All of these are the row's own fault: asking again would
@@ -262,11 +262,15 @@ impl Plan {
             let name = schema.canonical_form();
             return Ok(Plan::Other { name, reader: Box::new(plain_reader(keep(schema))?) });
         };
-        let Some(record) = RecordType::by_full_name(&name) else {
+        let record = match &schema {
+            Schema::Record(own) => RecordType::by_name(own.name.name()),
+            _ => None,
+        };
+        let Some(record) = record else {
             return Ok(Plan::Other { name, reader: Box::new(plain_reader(keep(schema))?) });
         };
         let codec = record.codec();
-        if schema.canonical_form() == codec.canonical {
+        if nameless(&schema) == codec.nameless {
             return Ok(Plan::Same(record));
         }
         let schema = keep(schema);

@@ -61,9 +61,18 @@ impl RecordType {
         }
     }
 
-    /// The type whose schema has the full name `name`.
-    pub(crate) fn by_full_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|record| record.full_name() == name)
+    /// The name of the schema without its namespace: `Trip`.
+    pub(crate) fn name(self) -> &'static str {
+        let full_name = self.full_name();
+        full_name.rsplit_once('.').map_or(full_name, |(_, name)| name)
+    }
+
+    /// The type whose schema has the name `name` in our namespace. Schemas of other namespaces match, too: resolution
+    /// asks that "both schemas are records with the same (unqualified) name".
+    ///
+    /// Source: <https://avro.apache.org/docs/1.12.0/specification/#schema-resolution>.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|record| record.name() == name)
     }
 
     /// The reader of this type, and what it is built from.
@@ -96,8 +105,8 @@ records!(Trip, DriverEarning, Rider, JoinedStream, UnmatchedTrip);
 /// What decodes one record type. Building one costs far more than using it.
 pub(crate) struct Codec {
     pub(crate) schema: &'static Schema,
-    /// Two schemas with the same canonical form write the same bytes.
-    pub(crate) canonical: String,
+    /// Two schemas with the same canonical form write the same bytes, whatever their own name is.
+    pub(crate) nameless: String,
     pub(crate) reader: GenericDatumReader<'static>,
 }
 
@@ -113,11 +122,21 @@ static CODECS: LazyLock<[Codec; 5]> = LazyLock::new(|| {
         let schema = &SCHEMAS[record as usize];
         Codec {
             schema,
-            canonical: schema.canonical_form(),
+            nameless: nameless(schema),
             reader: GenericDatumReader::builder(schema).build().expect("a self-contained schema"),
         }
     })
 });
+
+/// The canonical form of `schema` behind its own name, which it begins with.
+pub(crate) fn nameless(schema: &Schema) -> String {
+    let canonical = schema.canonical_form();
+    let name = schema.name().map(|name| format!(r#"{{"name":"{}""#, name.fullname(None)));
+    match name.and_then(|name| canonical.strip_prefix(&name)) {
+        Some(rest) => rest.to_owned(),
+        None => canonical,
+    }
+}
 
 /// Bounds what apache-avro sets aside; the first call in a process decides.
 pub(crate) fn limit_allocations() {
@@ -133,9 +152,10 @@ mod tests {
         for record in RecordType::ALL {
             let name = record.codec().schema.name().expect("a record has a name");
             assert_eq!(name.fullname(None), record.full_name());
-            assert_eq!(RecordType::by_full_name(record.full_name()), Some(record));
+            assert_eq!(name.name(), record.name());
+            assert_eq!(RecordType::by_name(record.name()), Some(record));
         }
-        assert_eq!(RecordType::by_full_name("com.example.Bus"), None);
+        assert_eq!(RecordType::by_name("Bus"), None);
     }
 
     #[test]

@@ -87,6 +87,7 @@ fn another_record_is_not_taken_for_the_one_asked_for() {
         schema.decode::<DriverEarning>(&datum(&samples::trip())).expect_err("a trip").to_string()
     };
     let other = r#"{"type": "record", "name": "Bus", "namespace": "org.example", "fields": []}"#;
+    let enumeration = r#"{"type": "enum", "name": "DriverEarning", "namespace": "com.example", "symbols": ["a"]}"#;
     let renamed = Trip::TYPE.schema_json().replace("com.example", "edu.example");
     let cases = [
         (
@@ -94,7 +95,8 @@ fn another_record_is_not_taken_for_the_one_asked_for() {
             "schema 1 is com.example.Trip, expected com.example.DriverEarning",
         ),
         (other, "schema 1 is org.example.Bus, expected com.example.DriverEarning"),
-        (&renamed, "schema 1 is edu.example.Trip, expected com.example.DriverEarning"),
+        (&renamed, "schema 1 is com.example.Trip, expected com.example.DriverEarning"),
+        (enumeration, "schema 1 is com.example.DriverEarning, expected com.example.DriverEarning"),
         (r#""string""#, "schema 1 is \"string\", expected com.example.DriverEarning"),
     ];
     for (json, expected) in cases {

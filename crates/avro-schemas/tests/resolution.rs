@@ -168,6 +168,37 @@ fn documentation_and_layout_of_a_schema_don_t_matter() {
     );
 }
 
+/// As the specification has it: "both schemas are records with the same (unqualified) name".
+#[test]
+fn the_namespace_of_a_schema_doesn_t_matter() {
+    fn check<T: Record + PartialEq + std::fmt::Debug>(record: &T) {
+        let own = T::TYPE.schema_json();
+        let doc = own.find(r#""fields""#).expect("a record has fields");
+        let extended = format!(
+            r#"{}"fields": [{{"name": "more", "type": "int"}},{}"#,
+            &own[..doc],
+            own[doc..].split_once('[').expect("a list").1
+        );
+        let datum = samples::datum(record);
+        let more = [b"\x06", &datum[..]].concat();
+        for (json, datum) in [(own.to_owned(), datum), (extended, more)] {
+            for namespace in [r#""namespace": "org.acme","#, ""] {
+                let json = json.replace(r#""namespace": "com.example","#, namespace);
+                assert_eq!(
+                    WriterSchema::parse(ID, &json).decode::<T>(&datum).as_ref(),
+                    Ok(record),
+                    "{json}"
+                );
+            }
+        }
+    }
+    check(&samples::trip());
+    check(&samples::driver_earning());
+    check(&samples::rider());
+    check(&samples::joined());
+    check(&samples::unmatched());
+}
+
 #[test]
 fn a_nested_record_is_resolved_too() {
     let json = UnmatchedTrip::TYPE.schema_json();

@@ -186,6 +186,16 @@ fn a_row_of_another_version_is_resolved_to_ours() {
 }
 
 #[test]
+fn a_row_of_another_namespace_stays_where_it_is() {
+    let json = Trip::TYPE.schema_json().replace("com.example", "org.acme");
+    let own = datum(&samples::trip());
+    let schema = WriterSchema::parse(SchemaId::new(9), &json);
+    let row = schema.row(Side::Trip, &own).expect("a trip");
+    assert!(matches!(row.datum, std::borrow::Cow::Borrowed(_)));
+    assert_eq!((&*row.trip_id, &*row.datum), ("t1", &own[..]));
+}
+
+#[test]
 fn an_unmatched_trip_can_lack_nothing() {
     let rows =
         [datum(&samples::trip()), datum(&samples::driver_earning()), datum(&samples::rider())];
