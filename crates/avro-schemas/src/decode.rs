@@ -9,6 +9,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
 use crate::record::{Record, RecordType, limit_allocations, nameless};
+use crate::schema_json;
 use crate::wire::{FrameError, SchemaId};
 
 /// Why a value is not the record that was asked for. All of these are the row's own fault: asking again would
@@ -111,7 +112,7 @@ impl WriterSchema {
     /// Registries number their schemas, so there are at most as many as there were versions.
     pub fn parse(id: SchemaId, json: &str) -> Self {
         limit_allocations();
-        let plan = match Schema::parse_str(json) {
+        let plan = match schema_json::parse(json) {
             Ok(schema) => {
                 Plan::of(schema).unwrap_or_else(|error| Plan::Unusable { why: cause(&error) })
             }

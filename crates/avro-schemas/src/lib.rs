@@ -8,6 +8,7 @@ mod fields;
 mod record;
 pub mod registry;
 mod row;
+mod schema_json;
 pub mod splice;
 mod wire;
 

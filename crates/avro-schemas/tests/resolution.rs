@@ -211,6 +211,126 @@ fn a_nested_record_is_resolved_too() {
     assert_eq!(WriterSchema::parse(ID, &renumbered).decode(&bytes), Ok(samples::unmatched()));
 }
 
+const LOGICAL_TYPES: [&str; 16] = [
+    r#""decimal", "precision": 4, "scale": 2"#,
+    r#""decimal", "precision": -4, "scale": "two""#,
+    r#""big-decimal""#,
+    r#""uuid""#,
+    r#""date""#,
+    r#""time-millis""#,
+    r#""time-micros""#,
+    r#""timestamp-millis""#,
+    r#""timestamp-micros""#,
+    r#""timestamp-nanos""#,
+    r#""local-timestamp-millis""#,
+    r#""local-timestamp-micros""#,
+    r#""local-timestamp-nanos""#,
+    r#""duration""#,
+    r#""com.acme.money""#,
+    "42",
+];
+
+#[test]
+fn a_logical_type_is_read_as_its_underlying_type() {
+    for logical in LOGICAL_TYPES {
+        let as_type = |of: &str| format!(r#"{{"type": "{of}", "logicalType": {logical}}}"#);
+        let more = [
+            (r#""null""#.to_owned(), &b""[..]),
+            (as_type("boolean"), b"\x01"),
+            (as_type("int"), b"\x05"),
+            (as_type("long"), b"\x05"),
+            (as_type("float"), b"\0\0\0\0"),
+            (as_type("double"), b"\0\0\0\0\0\0\0\0"),
+            (as_type("bytes"), b"\x04ab"),
+            (as_type("string"), b"\x04ab"),
+            (
+                format!(r#"{{"type": "fixed", "name": "F", "size": 2, "logicalType": {logical}}}"#),
+                b"ab",
+            ),
+            (
+                format!(
+                    r#"{{"type": "fixed", "name": "F", "size": 12, "logicalType": {logical}}}"#
+                ),
+                b"123456789012",
+            ),
+            (
+                format!(
+                    r#"{{"type": "fixed", "name": "F", "size": 16, "logicalType": {logical}}}"#
+                ),
+                b"1234567890123456",
+            ),
+            (
+                format!(
+                    r#"{{"type": "enum", "name": "E", "symbols": ["a"], "logicalType": {logical}}}"#
+                ),
+                b"\0",
+            ),
+            (
+                format!(
+                    r#"{{"type": "array", "items": {}, "logicalType": {logical}}}"#,
+                    as_type("string")
+                ),
+                b"\x02\x04ab\0",
+            ),
+            (
+                format!(
+                    r#"{{"type": "map", "values": {}, "logicalType": {logical}}}"#,
+                    as_type("string")
+                ),
+                b"\x02\x02k\x04ab\0",
+            ),
+            (format!(r#"["null", {}]"#, as_type("string")), b"\x02\x04ab"),
+        ];
+        for (more, bytes) in more {
+            let string = as_type("string");
+            let json = format!(
+                r#"{{"type": "record", "name": "DriverEarning", "namespace": "com.example", "fields": [
+                    {{"name": "more", "type": {more}}},
+                    {{"name": "driver_id", "type": {string}, "default": "none"}},
+                    {{"name": "trip_id", "type": {string}, "logicalType": {logical}}},
+                    {{"name": "earnings_from_trip", "type": {}}}]}}"#,
+                as_type("double")
+            );
+            let schema = WriterSchema::parse(ID, &json);
+            let datum = [bytes, &samples::datum(&samples::driver_earning())].concat();
+            assert_eq!(schema.decode(&datum), Ok(samples::driver_earning()), "{json}");
+            assert!(schema.decode_json(&datum).is_ok(), "{json}");
+        }
+    }
+}
+
+#[test]
+fn a_number_with_a_logical_type_is_promoted() {
+    let promoted = [("int", &b"\x05"[..]), ("long", b"\x05"), ("float", b"\0\0\x40\xc0")];
+    for logical in LOGICAL_TYPES {
+        for (number, bytes) in promoted {
+            let json = DriverEarning::TYPE.schema_json().replace(
+                r#""double""#,
+                &format!(r#"{{"type": "{number}", "logicalType": {logical}}}"#),
+            );
+            let own = samples::datum(&samples::driver_earning());
+            let datum = [&own[..own.len() - 8], bytes].concat();
+            let expected = DriverEarning { earnings_from_trip: -3.0, ..samples::driver_earning() };
+            assert_eq!(WriterSchema::parse(ID, &json).decode(&datum), Ok(expected), "{json}");
+        }
+    }
+}
+
+#[test]
+fn an_id_that_is_said_to_be_a_uuid_is_its_text() {
+    let json = Trip::TYPE.schema_json().replace(
+        r#"{"name": "trip_id", "type": "string""#,
+        r#"{"name": "vehicle", "type": "int", "default": 7},
+           {"name": "trip_id", "type": {"type": "string", "logicalType": "uuid"}"#,
+    );
+    let schema = WriterSchema::parse(ID, &json);
+    for trip_id in ["550E8400-e29b-41d4-a716-446655440000", "trip 7", ""] {
+        let trip = Trip { trip_id: trip_id.to_owned(), ..samples::trip() };
+        let datum = [b"\x0e", &samples::datum(&trip)[..]].concat();
+        assert_eq!(schema.decode(&datum), Ok(trip));
+    }
+}
+
 #[test]
 fn values_can_be_looked_at_as_they_were_written() {
     let tip = r#"{"name": "tip", "type": "int"}"#;
