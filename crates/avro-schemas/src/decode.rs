@@ -8,6 +8,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
+use crate::json;
 use crate::record::{Record, RecordType, limit_allocations, nameless};
 use crate::schema_json;
 use crate::wire::{FrameError, SchemaId};
@@ -180,7 +181,8 @@ impl WriterSchema {
         }
     }
 
-    /// Reads `datum`, all of it, as it was written, for people to look at.
+    /// Reads `datum`, all of it, as it was written, for people to look at. A number that JSON has no form for is a
+    /// text: `"NaN"`, `"Infinity"`, `"-Infinity"`.
     ///
     /// # Errors
     ///
@@ -193,7 +195,7 @@ impl WriterSchema {
             Plan::Unusable { why } => return Err(self.invalid(why)),
         };
         let value = read(name, datum, |bytes| reader.read_value(bytes))?;
-        serde_json::Value::try_from(value).map_err(|error| malformed(name, &error))
+        json::of(value).map_err(|error| malformed(name, &error))
     }
 
     /// Tells a value that is broken from one that our schema has no use for, and finds the field.

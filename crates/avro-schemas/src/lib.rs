@@ -5,6 +5,7 @@ mod datum;
 mod decode;
 mod encode;
 mod fields;
+mod json;
 mod record;
 pub mod registry;
 mod row;

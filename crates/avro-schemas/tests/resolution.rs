@@ -343,3 +343,17 @@ fn values_can_be_looked_at_as_they_were_written() {
     let expected = serde_json::to_value(samples::unmatched()).expect("plain values");
     assert_eq!(schema.decode_json(&bytes), Ok(expected));
 }
+
+#[test]
+fn numbers_that_json_has_no_form_for_are_looked_at_as_text() {
+    let more = r#"{"name": "more", "type": {"type": "array", "items": ["null", "float"]}}"#;
+    let cases = [(f64::NAN, "NaN"), (f64::INFINITY, "Infinity"), (f64::NEG_INFINITY, "-Infinity")];
+    for (number, expected) in cases {
+        let item = Value::Union(1, Value::Float(number as f32).into());
+        let (schema, bytes) =
+            written(&[(EARNINGS, Value::Double(number)), (more, Value::Array(vec![item]))]);
+        let json = schema.decode_json(&bytes).expect("a valid double");
+        assert_eq!(json["earnings_from_trip"], expected);
+        assert_eq!(json["more"][0], expected);
+    }
+}
