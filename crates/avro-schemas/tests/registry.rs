@@ -196,6 +196,84 @@ async fn an_incompatible_schema_is_refused_with_the_registry_s_words() {
     }
 }
 
+/// What a registry says when `hw.fake.trips-value` is looked up.
+const FOUND: &str = r#"{"subject": "hw.fake.trips-value", "version": 3, "id": 7, "schema": "..."}"#;
+const NO_SUBJECT: &str = r#"{"error_code": 40401, "message": "Subject 's-value' not found."}"#;
+
+#[actix_web::test]
+async fn where_writing_is_forbidden_a_schema_is_looked_up() {
+    let forbidden = r#"{"error_code": 40301, "message": "User is denied operation Write"}"#;
+    for forbidden in [forbidden, "<html>no</html>"] {
+        let registry = Registry::start([(403, forbidden), (200, FOUND)]);
+        let id = registry.client().register("hw.fake.trips-value", RecordType::Trip).await;
+        assert_eq!(id, Ok(ID));
+        let lines: Vec<_> = registry.asked().into_iter().map(|asked| asked.line).collect();
+        let subject = "POST /apis/ccompat/v7/subjects/hw.fake.trips-value";
+        assert_eq!(lines, [format!("{subject}/versions"), subject.to_owned()]);
+        let body: serde_json::Value = serde_json::from_str(&registry.asked()[1].body).unwrap();
+        assert_eq!(body["schema"], RecordType::Trip.schema_json());
+        assert_eq!(body["schemaType"], "AVRO");
+    }
+    let registry = Registry::start([(403, forbidden), (404, NO_SUBJECT)]);
+    let error = registry.client().register("s-value", RecordType::Trip).await.unwrap_err();
+    assert!(error.is_outage(), "somebody may register it");
+    let text = error.to_string();
+    for part in ["com.example.Trip", "subject s-value", "403", "denied operation Write"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let registry = Registry::start([(403, forbidden)]);
+    let error = registry.client().register("s-value", RecordType::Trip).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
+    assert_eq!(registry.asked().len(), 2);
+}
+
+#[actix_web::test]
+async fn without_auto_register_a_schema_is_only_looked_up() {
+    let registry = Registry::start([(200, FOUND), (404, NO_SUBJECT)]);
+    let config = RegistryConfig { auto_register: false, ..registry.config() };
+    let client = RegistryClient::new(&config).unwrap();
+    assert_eq!(client.register("hw.fake.trips-value", RecordType::Trip).await, Ok(ID));
+    let error = client.register("s-value", RecordType::Trip).await.unwrap_err();
+    assert!(matches!(error, RegistryError::NotRegistered { .. }), "{error:?}");
+    assert!(error.to_string().contains("auto_register is off"), "{error}");
+    let lines: Vec<_> = registry.asked().into_iter().map(|asked| asked.line).collect();
+    assert_eq!(
+        lines,
+        [
+            "POST /apis/ccompat/v7/subjects/hw.fake.trips-value",
+            "POST /apis/ccompat/v7/subjects/s-value"
+        ]
+    );
+}
+
+#[actix_web::test]
+async fn addresses_are_tried_in_turn() {
+    let schema = schema_answer(RecordType::Trip);
+    let away = Registry::start([(503, "")]);
+    let here = Registry::start([(200, schema)]);
+    let idle = Registry::start([(200, "")]);
+    let list = [&away, &here, &idle].map(|registry| registry.config().url).join(", ");
+    let config = RegistryConfig { url: list, ..here.config() };
+    let found = RegistryClient::new(&config).unwrap().schema(ID).await.expect("the second answers");
+    assert_eq!(found.record_type(), Some(RecordType::Trip));
+    assert_eq!([&away, &here, &idle].map(|registry| registry.asked().len()), [1, 1, 0]);
+
+    let unknown = Registry::start([NOT_FOUND]);
+    let list = [&away, &unknown, &here].map(|registry| registry.config().url).join(",");
+    let config = RegistryConfig { url: list, ..here.config() };
+    let error = RegistryClient::new(&config).unwrap().schema(ID).await.unwrap_err();
+    assert!(matches!(error, RegistryError::UnknownId { .. }), "{error}");
+    assert_eq!(here.asked().len(), 1, "who answers is believed");
+
+    let other = Registry::start([(500, "")]);
+    let list = [&away, &other].map(|registry| registry.config().url).join(",");
+    let config = RegistryConfig { url: list, ..here.config() };
+    let text = RegistryClient::new(&config).unwrap().schema(ID).await.unwrap_err().to_string();
+    for part in [&away.port.to_string(), &other.port.to_string(), "3 attempts", "503", "500"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
 #[actix_web::test]
 async fn a_request_is_sent_again_until_it_succeeds() {
     let registry = Registry::start([

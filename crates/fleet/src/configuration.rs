@@ -152,10 +152,12 @@ fn kafka_section(config: &KafkaConfig) -> Json {
 }
 
 fn registry_section(config: &RegistryConfig) -> Json {
-    let RegistryConfig { url, basic_auth, timeout, retries, backoff, backoff_max } = config;
+    let RegistryConfig { url, auto_register, basic_auth, timeout, retries, backoff, backoff_max } =
+        config;
     let time = |time| humantime::format_duration(time).to_string();
     json!({
         "url": url,
+        "auto_register": auto_register,
         "basic_auth": basic_auth.as_ref().map(Secret::expose),
         "timeout": time(*timeout),
         "retries": retries,

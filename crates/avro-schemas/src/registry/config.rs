@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegistryConfig {
-    /// Address of its Confluent API, with the path prefix if it has one. No credentials in here.
+    /// Address of its Confluent API, with the path prefix if it has one. No credentials in here. Several, separated
+    /// by commas, are tried in turn.
     pub url: String,
+    /// Whether our schemas are registered where they are not yet. If not, they are only looked up.
+    pub auto_register: bool,
     /// `user:password`, sent as HTTP basic authentication. An empty text means none.
     pub basic_auth: Option<Secret>,
     /// How long one request may take, from connecting to the last byte of the answer.
@@ -30,6 +33,7 @@ impl Default for RegistryConfig {
     fn default() -> Self {
         Self {
             url: "http://localhost:8081/apis/ccompat/v7".to_owned(),
+            auto_register: true,
             basic_auth: None,
             timeout: Duration::from_secs(5),
             retries: 3,

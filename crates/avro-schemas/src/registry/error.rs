@@ -62,6 +62,20 @@ pub enum RegistryError {
         /// The registry's address.
         url: String,
     },
+    /// A schema that we may not register isn't there.
+    #[error(
+        "schema registry {url} has no {schema} of ours under subject {subject}, and {why}: have it registered there"
+    )]
+    NotRegistered {
+        /// Full name of the schema.
+        schema: &'static str,
+        /// The subject.
+        subject: String,
+        /// The registry's address.
+        url: String,
+        /// Why we may not register it.
+        why: String,
+    },
     /// The registry doesn't take this schema (409 incompatible with the subject's versions, 422 invalid).
     #[error("schema registry {url} refuses to {asked}: {answer}")]
     Refused {
@@ -79,7 +93,10 @@ impl RegistryError {
     /// and the same request may succeed later. A row must not be rejected for this.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Denied { .. } | Self::NotARegistry { .. } => true,
+            Self::Unavailable { .. }
+            | Self::Denied { .. }
+            | Self::NotARegistry { .. }
+            | Self::NotRegistered { .. } => true,
             Self::Config { .. } | Self::UnknownId { .. } | Self::Refused { .. } => false,
         }
     }
@@ -89,6 +106,7 @@ impl RegistryError {
 #[derive(Debug)]
 pub(super) enum Failure {
     Retry { answer: String },
+    Forbidden { answer: String },
     Denied { answer: String },
     NotARegistry { answer: String },
     NotFound,
@@ -121,7 +139,8 @@ impl Failure {
                 Self::Retry { answer }
             }
             Some(409 | 422) if by_registry => Self::Refused { answer },
-            Some(401 | 403) => Self::Denied { answer },
+            Some(403) => Self::Forbidden { answer },
+            Some(401) => Self::Denied { answer },
             Some(408 | 429 | 500..) | None => Self::Retry { answer },
             Some(_) => Self::NotARegistry { answer },
         }
