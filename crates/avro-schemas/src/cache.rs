@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use models::Side;
 
@@ -11,12 +12,22 @@ use crate::registry::{RegistryClient, RegistryError};
 use crate::row::EncodedRow;
 use crate::wire::{SchemaId, frame};
 
-/// Schemas by id. What was found is kept for good (an id never changes its meaning); what was not found, or
-/// could not be asked for, is asked for again the next time.
+/// How long a registry is believed that has no schema with an id. A schema that is registered later is found after
+/// this time, and as many rows as there are meanwhile cost one request.
+const MISSING_FOR: Duration = Duration::from_secs(5);
+
+/// How many ids are remembered that the registry has no schema with.
+const MAX_MISSING: usize = 10_000;
+
+/// Schemas by id. What was found is kept for good (an id never changes its meaning). That the registry has no such
+/// schema is remembered for five seconds. What could not be asked for is asked for again the next time.
 #[derive(Debug)]
 pub struct SchemaCache {
     client: RegistryClient,
     known: RwLock<HashMap<SchemaId, Arc<WriterSchema>>>,
+    /// When the registry has said that it has no schema with this id.
+    missing: RwLock<HashMap<SchemaId, Instant>>,
+    missing_for: Duration,
 }
 
 /// What a value came to without asking the registry.
@@ -42,7 +53,14 @@ pub enum ReadError {
 impl SchemaCache {
     /// An empty cache in front of `client`.
     pub fn new(client: RegistryClient) -> Self {
-        Self { client, known: RwLock::default() }
+        let (known, missing) = (RwLock::default(), RwLock::default());
+        Self { client, known, missing, missing_for: MISSING_FOR }
+    }
+
+    /// The same cache, which remembers for `missing_for` that the registry has no schema with an id.
+    #[must_use]
+    pub fn remembering_missing_for(self, missing_for: Duration) -> Self {
+        Self { missing_for, ..self }
     }
 
     /// The client behind the cache.
@@ -55,17 +73,34 @@ impl SchemaCache {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    /// Whether the registry has said a moment ago that it has no schema with `id`.
+    pub fn is_missing(&self, id: SchemaId) -> bool {
+        let missing = self.missing.read().unwrap_or_else(PoisonError::into_inner);
+        missing.get(&id).is_some_and(|said| said.elapsed() < self.missing_for)
+    }
+
     /// The schema with `id`, from the registry if need be.
     ///
     /// # Errors
     ///
-    /// As [`RegistryClient::schema`]; errors are not kept.
+    /// As [`RegistryClient::schema`]. That there is no such schema is remembered, see
+    /// [`is_missing`](Self::is_missing); outages are not.
     pub async fn fetch(&self, id: SchemaId) -> Result<Arc<WriterSchema>, RegistryError> {
         if let Some(schema) = self.get(id) {
             return Ok(schema);
         }
-        let schema = self.client.schema(id).await?;
-        Ok(self.keep(schema))
+        if self.is_missing(id) {
+            return Err(RegistryError::UnknownId { id, url: self.client.url().to_owned() });
+        }
+        match self.client.schema(id).await {
+            Ok(schema) => Ok(self.keep(schema)),
+            Err(error) => {
+                if matches!(error, RegistryError::UnknownId { .. }) {
+                    self.note_missing(id);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Registers the schema of `record` under `subject`, and keeps it.
@@ -93,7 +128,7 @@ impl SchemaCache {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match known.get(&id) {
             Some(schema) => schema.decode(datum).map(Decoded::Record),
-            None => Ok(Decoded::NeedsSchema(id)),
+            None => self.unknown(id),
         }
     }
 
@@ -111,7 +146,7 @@ impl SchemaCache {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match known.get(&id) {
             Some(schema) => schema.row(side, datum).map(Decoded::Record),
-            None => Ok(Decoded::NeedsSchema(id)),
+            None => self.unknown(id),
         }
     }
 
@@ -130,6 +165,23 @@ impl SchemaCache {
             Err(error) => return Err(ReadError::Outage(error)),
         };
         Ok(schema.decode(datum)?)
+    }
+
+    /// What a value comes to whose schema is not known.
+    fn unknown<T>(&self, id: SchemaId) -> Result<Decoded<T>, DecodeError> {
+        if self.is_missing(id) {
+            Err(DecodeError::UnknownSchema { id })
+        } else {
+            Ok(Decoded::NeedsSchema(id))
+        }
+    }
+
+    fn note_missing(&self, id: SchemaId) {
+        let mut missing = self.missing.write().unwrap_or_else(PoisonError::into_inner);
+        if missing.len() >= MAX_MISSING {
+            missing.clear();
+        }
+        missing.insert(id, Instant::now());
     }
 
     fn keep(&self, schema: WriterSchema) -> Arc<WriterSchema> {

@@ -5,7 +5,7 @@ mod samples;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
@@ -13,6 +13,7 @@ use avro_schemas::{
     DecodeError, Decoded, Encoder, ReadError, Record, RecordType, RegistryClient, RegistryConfig,
     RegistryError, SchemaCache, SchemaId,
 };
+use models::Side;
 use models::records::{DriverEarning, Trip};
 use models::secret::Secret;
 
@@ -337,7 +338,7 @@ async fn failures_are_not_remembered_and_successes_are() {
         (500, ""),
         (200, &schema_answer(RecordType::Trip)),
     ]);
-    let cache = SchemaCache::new(registry.client());
+    let cache = SchemaCache::new(registry.client()).remembering_missing_for(Duration::ZERO);
     let value = framed(&samples::trip());
     assert_eq!(cache.decode::<Trip>(&value), Ok(Decoded::NeedsSchema(ID)));
     let row = cache.decode_fetching::<Trip>(&value).await;
@@ -351,6 +352,45 @@ async fn failures_are_not_remembered_and_successes_are() {
     assert_eq!(registry.asked().len(), 5, "what is known isn't asked for");
     let wrong = cache.decode::<DriverEarning>(&value);
     assert!(matches!(wrong, Err(DecodeError::WrongType { .. })), "{wrong:?}");
+}
+
+#[actix_web::test]
+async fn rows_with_an_id_that_doesn_t_exist_cost_one_request() {
+    const ROWS: usize = 20_000;
+    let registry = Registry::start([NOT_FOUND]);
+    let cache = SchemaCache::new(registry.client()).remembering_missing_for(Duration::MAX);
+    let value = framed(&samples::trip());
+    let unknown = DecodeError::UnknownSchema { id: ID };
+    assert_eq!(cache.row(Side::Trip, &value), Ok(Decoded::NeedsSchema(ID)));
+    for _ in 0..ROWS {
+        let row = cache.decode_fetching::<Trip>(&value).await;
+        assert_eq!(row, Err(ReadError::Row(unknown.clone())));
+        assert_eq!(cache.row(Side::Trip, &value), Err(unknown.clone()));
+        assert_eq!(cache.decode::<Trip>(&value), Err(unknown.clone()));
+    }
+    assert_eq!(registry.asked().len(), 1);
+}
+
+#[actix_web::test]
+async fn a_schema_that_is_registered_later_is_found() {
+    let registry = Registry::start([NOT_FOUND, (200, &schema_answer(RecordType::Trip))]);
+    let cache =
+        SchemaCache::new(registry.client()).remembering_missing_for(Duration::from_millis(50));
+    let value = framed(&samples::trip());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut rejected = 0;
+    let trip = loop {
+        assert!(Instant::now() < deadline, "{rejected} rows later it is not found yet");
+        match cache.decode_fetching::<Trip>(&value).await {
+            Ok(trip) => break trip,
+            Err(error) => {
+                assert_eq!(error, ReadError::Row(DecodeError::UnknownSchema { id: ID }));
+                rejected += 1;
+            }
+        }
+    };
+    assert_eq!((trip, registry.asked().len()), (samples::trip(), 2));
+    assert!(rejected > 1, "the first answer was remembered");
 }
 
 #[actix_web::test]

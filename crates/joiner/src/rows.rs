@@ -23,14 +23,12 @@ pub(crate) enum ParsedRow {
 /// It must fit in the 4 MiB that the outputs and the changelog take.
 const MAX_ROW_BYTES: usize = 1_000_000;
 
-/// Parses a record of `side` that was first read at `origin`. `missing` is its schema, if the registry has answered
-/// that it has none with this id.
+/// Parses a record of `side` that was first read at `origin`.
 pub(crate) fn parse(
     side: Side,
     origin: RowOrigin,
     record: &ConsumerRecord<'_>,
     schemas: &Schemas,
-    missing: Option<SchemaId>,
 ) -> ParsedRow {
     let Some(value) = record.value else {
         let message = "the row has no value (a tombstone)".to_owned();
@@ -43,9 +41,6 @@ pub(crate) fn parse(
     }
     let row = match schemas.row(side, value) {
         Ok(Decoded::Record(row)) => row,
-        Ok(Decoded::NeedsSchema(id)) if missing == Some(id) => {
-            return ParsedRow::Faulty(fault(&DecodeError::UnknownSchema { id }));
-        }
         Ok(Decoded::NeedsSchema(id)) => return ParsedRow::NeedsSchema(id),
         Err(error) => return ParsedRow::Faulty(fault(&error)),
     };

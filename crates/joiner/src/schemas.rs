@@ -1,6 +1,6 @@
 //! The schemas of the rows that come in, for a thread that must not wait for the registry.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,15 +14,10 @@ use tracing::{info, warn};
 #[derive(Clone)]
 pub(crate) struct Schemas {
     cache: Arc<SchemaCache>,
-    asked: Arc<Mutex<HashMap<SchemaId, Asked>>>,
+    /// The ids that the registry is being asked for.
+    asked: Arc<Mutex<HashSet<SchemaId>>>,
     runtime: Handle,
     ctx: Context,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    UnderWay,
-    Missing,
 }
 
 /// What is known now of a schema that was unknown when its row came.
@@ -30,10 +25,8 @@ enum Asked {
 pub(crate) enum SchemaLookup {
     /// The registry is being asked.
     Pending,
-    /// The schema is known. The row can be decoded.
-    Known,
-    /// The registry has answered that there is no such schema.
-    Missing,
+    /// The registry has answered. The row can be decoded, or rejected if there is no such schema.
+    Answered,
 }
 
 /// Pause before a registry that doesn't answer is asked again.
@@ -44,7 +37,8 @@ impl Schemas {
         Self { cache, asked: Arc::default(), runtime, ctx }
     }
 
-    /// Decodes a row of `side`, if its schema is known.
+    /// Decodes a row of `side`, if its schema is known. A row whose schema the registry did not have a moment ago is at
+    /// fault.
     pub(crate) fn row<'v>(
         &self,
         side: Side,
@@ -53,25 +47,17 @@ impl Schemas {
         self.cache.row(side, value)
     }
 
-    /// What is known of the schema `id`. The first call asks the registry. "Missing" is answered once, and the next
-    /// row with that id asks again.
+    /// What is known of the schema `id`. The first call asks the registry. That there is no such schema is remembered
+    /// for some seconds, as long as [`SchemaCache`] does. Then the next row with that id asks again.
     pub(crate) fn look_up(&self, id: SchemaId) -> SchemaLookup {
-        if self.cache.get(id).is_some() {
-            return SchemaLookup::Known;
+        if self.cache.get(id).is_some() || self.cache.is_missing(id) {
+            return SchemaLookup::Answered;
         }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        match asked.get(&id) {
-            Some(Asked::Missing) => {
-                asked.remove(&id);
-                SchemaLookup::Missing
-            }
-            Some(Asked::UnderWay) => SchemaLookup::Pending,
-            None => {
-                asked.insert(id, Asked::UnderWay);
-                self.runtime.spawn(self.clone().fetch(id));
-                SchemaLookup::Pending
-            }
+        if asked.insert(id) {
+            self.runtime.spawn(self.clone().fetch(id));
         }
+        SchemaLookup::Pending
     }
 
     async fn fetch(self, id: SchemaId) {
@@ -97,11 +83,6 @@ impl Schemas {
             info!(schema = %id, found, "the registry has answered; the rows go on");
             self.ctx.health.set("registry", Ok(()));
         }
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if found {
-            asked.remove(&id);
-        } else {
-            asked.insert(id, Asked::Missing);
-        }
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }

@@ -53,20 +53,18 @@ pub(crate) enum Processed {
 }
 
 impl Processor<'_> {
-    /// Processes one record of `source`. `missing` is its schema, if the registry has answered that it has none with
-    /// this id.
+    /// Processes one record of `source`.
     pub(crate) fn process(
         &mut self,
         source: SourcePartition,
         record: &ConsumerRecord<'_>,
-        missing: Option<SchemaId>,
         now: WallTime,
     ) -> Processed {
         match source {
-            SourcePartition::Input(side, _) => self.input(source, side, record, missing, now),
+            SourcePartition::Input(side, _) => self.input(source, side, record, now),
             SourcePartition::Repartition(_) => match repartition::read(record) {
                 RepartitionRecord::Row(side, origin) => {
-                    self.forwarded(source, side, &origin, record, missing, now)
+                    self.forwarded(source, side, &origin, record, now)
                 }
                 RepartitionRecord::Watermarks(watermarks) => {
                     self.watermarks(source, &watermarks, now)
@@ -85,11 +83,10 @@ impl Processor<'_> {
         source: SourcePartition,
         side: Side,
         record: &ConsumerRecord<'_>,
-        missing: Option<SchemaId>,
         now: WallTime,
     ) -> Processed {
         let row_origin = RowOrigin { partition: record.partition, offset: record.offset };
-        let row = match rows::parse(side, row_origin, record, self.schemas, missing) {
+        let row = match rows::parse(side, row_origin, record, self.schemas) {
             ParsedRow::Row(row) => row,
             ParsedRow::NeedsSchema(id) => return Processed::NeedsSchema(id),
             ParsedRow::Faulty(fault) => {
@@ -123,11 +120,10 @@ impl Processor<'_> {
         side: Side,
         origin: &Origin,
         record: &ConsumerRecord<'_>,
-        missing: Option<SchemaId>,
         now: WallTime,
     ) -> Processed {
         let row_origin = repartition::row_origin(origin);
-        let row = match rows::parse(side, row_origin, record, self.schemas, missing) {
+        let row = match rows::parse(side, row_origin, record, self.schemas) {
             ParsedRow::Row(row) => row,
             ParsedRow::NeedsSchema(id) => return Processed::NeedsSchema(id),
             ParsedRow::Faulty(fault) => {

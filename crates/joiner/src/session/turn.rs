@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use avro_schemas::SchemaId;
 use join::WallTime;
 use models::EventTime;
 use rdkafka::error::KafkaError;
@@ -27,19 +26,13 @@ impl Session<'_> {
         }
         let mut turn = Turn::default();
         if let Some((message, id)) = assigned.awaits_schema.take() {
-            let missing = match env.schemas.look_up(id) {
-                SchemaLookup::Pending => {
-                    processor.restart_idle(Some(source.task(env.topology.tasks())), now);
-                    assigned.awaits_schema = Some((message, id));
-                    return 0;
-                }
-                SchemaLookup::Known => None,
-                SchemaLookup::Missing => Some(id),
-            };
+            if env.schemas.look_up(id) == SchemaLookup::Pending {
+                processor.restart_idle(Some(source.task(env.topology.tasks())), now);
+                assigned.awaits_schema = Some((message, id));
+                return 0;
+            }
             let record = ConsumerRecord::from(&message);
-            if let Processed::NeedsSchema(id) =
-                turn.process(processor, source, &record, missing, now)
-            {
+            if let Processed::NeedsSchema(id) = turn.process(processor, source, &record, now) {
                 assigned.awaits_schema = Some((message, id));
                 return 0;
             }
@@ -49,7 +42,7 @@ impl Session<'_> {
                 Some(Ok(message)) => {
                     let record = ConsumerRecord::from(&message);
                     if let Processed::NeedsSchema(id) =
-                        turn.process(processor, source, &record, None, now)
+                        turn.process(processor, source, &record, now)
                     {
                         debug!(schema = %id, topic = assigned.topic, "a row waits for its schema");
                         assigned.awaits_schema = Some((message.detach(), id));
@@ -92,10 +85,9 @@ impl Turn {
         processor: &mut Processor<'_>,
         source: SourcePartition,
         record: &ConsumerRecord<'_>,
-        missing: Option<SchemaId>,
         now: WallTime,
     ) -> Processed {
-        let processed = processor.process(source, record, missing, now);
+        let processed = processor.process(source, record, now);
         if processed == Processed::Done {
             processor.transactions.count_row();
             self.records += 1;
