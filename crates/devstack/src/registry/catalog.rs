@@ -153,7 +153,8 @@ impl Catalog {
     }
 
     /// Registers a schema as the next version of a subject, unless the subject has it already, and returns its id. A
-    /// schema has the same id in all subjects.
+    /// schema has the same id in all subjects. The mode forbids only new versions: clients that register at each start
+    /// go on with a read-only registry that has their schemas.
     pub(crate) fn register(
         &mut self,
         subject: &str,
@@ -178,6 +179,7 @@ impl Catalog {
         {
             return Ok(version.id);
         }
+        self.check_writable(Some(subject))?;
         let details = self.check(subject, &parsed, self.live(subject))?;
         if !details.is_empty() {
             return Err(RegistryError::Incompatible { subject: subject.to_owned(), details });

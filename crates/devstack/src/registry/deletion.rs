@@ -19,6 +19,7 @@ impl Catalog {
         let numbers = self
             .versions(subject, deleted)
             .map_err(|_| RegistryError::SubjectSoftDeleted(subject.to_owned()))?;
+        self.check_writable(Some(subject))?;
         for number in &numbers {
             // References from versions of the same subject don't count.
             let referenced = self.referenced_by(subject, *number, deleted).into_iter().any(|id| {
@@ -52,6 +53,7 @@ impl Catalog {
         if found.deleted && !permanent {
             return Err(RegistryError::VersionSoftDeleted { subject: subject.to_owned(), version });
         }
+        self.check_writable(Some(subject))?;
         let deleted = if permanent { Deleted::Included } else { Deleted::Hidden };
         if !self.referenced_by(subject, number, deleted).is_empty() {
             return Err(referenced_error(subject, number));

@@ -6,6 +6,7 @@
 //! | `schema/<id>` | [`StoredSchema`] |
 //! | `version/<number>/<subject>` | [`StoredVersion`] |
 //! | `level`, `level/<subject>` | a compatibility level |
+//! | `mode`, `mode/<subject>` | a mode |
 //!
 //! A subject may have any characters in its name, so it comes last.
 
@@ -15,6 +16,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::level::Level;
+use super::mode::Mode;
 use super::submission::Reference;
 use crate::storage::{Change, StorageError, Table};
 
@@ -45,6 +47,8 @@ pub(crate) struct CatalogState {
     subjects: BTreeMap<String, BTreeMap<u32, StoredVersion>>,
     level: Option<Level>,
     levels: BTreeMap<String, Level>,
+    mode: Option<Mode>,
+    modes: BTreeMap<String, Mode>,
 }
 
 impl CatalogState {
@@ -56,6 +60,8 @@ impl CatalogState {
             subjects: BTreeMap::new(),
             level: None,
             levels: BTreeMap::new(),
+            mode: None,
+            modes: BTreeMap::new(),
         };
         for (key, json) in entries {
             let table = Table::Registry;
@@ -69,8 +75,12 @@ impl CatalogState {
         match key.split_once('/') {
             None if key == "next_id" => self.next_id = read(json)?,
             None if key == "level" => self.level = Some(read(json)?),
+            None if key == "mode" => self.mode = Some(read(json)?),
             Some(("level", subject)) => {
                 self.levels.insert(subject.to_owned(), read(json)?);
+            }
+            Some(("mode", subject)) => {
+                self.modes.insert(subject.to_owned(), read(json)?);
             }
             Some(("schema", id)) => {
                 let (id, schema) =
@@ -114,6 +124,14 @@ impl CatalogState {
         }
     }
 
+    /// The mode that was set for a subject or, for `None`, globally.
+    pub(crate) fn mode(&self, subject: Option<&str>) -> Option<Mode> {
+        match subject {
+            None => self.mode,
+            Some(subject) => self.modes.get(subject).copied(),
+        }
+    }
+
     /// Adds a schema with a new id.
     pub(crate) fn add_schema(&mut self, schema: StoredSchema, changes: &mut Vec<Change>) -> i32 {
         let id = self.next_id;
@@ -138,7 +156,7 @@ impl CatalogState {
     }
 
     /// Removes a version permanently. If no other version has its schema, that is removed, too. With its last version,
-    /// the subject and its level are removed.
+    /// the subject, its level and its mode are removed.
     pub(crate) fn remove_version(&mut self, subject: &str, number: u32, changes: &mut Vec<Change>) {
         let Some(versions) = self.subjects.get_mut(subject) else { return };
         let Some(StoredVersion { id, .. }) = versions.remove(&number) else { return };
@@ -146,6 +164,7 @@ impl CatalogState {
         if versions.is_empty() {
             self.subjects.remove(subject);
             self.set_level(Some(subject), None, changes);
+            self.set_mode(Some(subject), None, changes);
         }
         let used = self.subjects.values().flat_map(BTreeMap::values).any(|other| other.id == id);
         if !used && let Some(schema) = self.schemas.remove(&id) {
@@ -161,19 +180,17 @@ impl CatalogState {
         level: Option<Level>,
         changes: &mut Vec<Change>,
     ) {
-        let before = match (subject, level) {
-            (None, level) => std::mem::replace(&mut self.level, level),
-            (Some(subject), Some(level)) => self.levels.insert(subject.to_owned(), level),
-            (Some(subject), None) => self.levels.remove(subject),
-        };
-        let key = match subject {
-            None => "level".to_owned(),
-            Some(subject) => format!("level/{subject}"),
-        };
-        match level {
-            Some(level) => changes.push(Change::put(Table::Registry, key, &level)),
-            None => changes.extend(before.map(|_| Change::delete(Table::Registry, key))),
-        }
+        changes.extend(set("level", subject, level, &mut self.level, &mut self.levels));
+    }
+
+    /// Sets the mode of a subject or the global one, or removes it.
+    pub(crate) fn set_mode(
+        &mut self,
+        subject: Option<&str>,
+        mode: Option<Mode>,
+        changes: &mut Vec<Change>,
+    ) {
+        changes.extend(set("mode", subject, mode, &mut self.mode, &mut self.modes));
     }
 }
 
@@ -185,9 +202,41 @@ fn version_key(subject: &str, number: u32) -> String {
     format!("version/{number}/{subject}")
 }
 
+/// Sets a global setting or that of a subject, or removes it. Returns the change of its entry, if there is one.
+fn set<T: Copy + Serialize>(
+    setting: &str,
+    subject: Option<&str>,
+    value: Option<T>,
+    global: &mut Option<T>,
+    subjects: &mut BTreeMap<String, T>,
+) -> Option<Change> {
+    let before = match (subject, value) {
+        (None, value) => std::mem::replace(global, value),
+        (Some(subject), Some(value)) => subjects.insert(subject.to_owned(), value),
+        (Some(subject), None) => subjects.remove(subject),
+    };
+    let key = match subject {
+        None => setting.to_owned(),
+        Some(subject) => format!("{setting}/{subject}"),
+    };
+    match value {
+        Some(value) => Some(Change::put(Table::Registry, key, &value)),
+        None => before.map(|_| Change::delete(Table::Registry, key)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_modes_of_a_file_are_read() {
+        let entries = [("mode", r#""READONLY""#), ("mode/a/b", r#""READWRITE""#)];
+        let entries = entries.map(|(key, json)| (key.to_owned(), json.to_owned()));
+        let state = CatalogState::load(entries.into()).expect("both are entries of the registry");
+        let modes = [None, Some("a/b"), Some("c")].map(|subject| state.mode(subject));
+        assert_eq!(modes, [Some(Mode::ReadOnly), Some(Mode::ReadWrite), None]);
+    }
 
     #[test]
     fn entries_of_someone_else_are_an_error_that_names_them() {
@@ -196,6 +245,7 @@ mod tests {
             ("schema/1", "{}"),
             ("version/1", r#"{"id":1,"deleted":false}"#),
             ("level", r#""SOMETIMES""#),
+            ("mode", r#""SOMETIMES""#),
             ("other", "1"),
             ("other/1", "1"),
         ] {

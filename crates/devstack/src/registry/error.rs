@@ -1,6 +1,7 @@
 //! The registry's errors: codes and texts are those of Confluent's registry (its class `Errors`), because clients
 //! decide by the code and people search the web for the text.
 
+use super::mode::InvalidMode;
 use super::version_id::{InvalidVersionId, VersionId};
 
 /// Why the registry does not do what it is asked.
@@ -58,6 +59,10 @@ pub(crate) enum RegistryError {
     InvalidLevel,
     #[error("This registry keeps a compatibility level only: {0} is not supported")]
     UnsupportedSetting(String),
+    #[error(transparent)]
+    InvalidMode(#[from] InvalidMode),
+    #[error("Subject {} in context  is in read-only mode", .0.as_deref().unwrap_or("null"))]
+    ReadOnly(Option<String>),
     /// Only importing gives a schema an id of the client's choice.
     #[error("Subject {0} in context  is not in import mode")]
     NotImporting(String),
@@ -95,7 +100,10 @@ impl RegistryError {
             Self::InvalidSchema(_) => 42201,
             Self::InvalidVersion(_) => 42202,
             Self::InvalidLevel | Self::UnsupportedSetting(_) => 42203,
-            Self::NotImporting(_) => 42205,
+            Self::InvalidMode(InvalidMode::Unknown) => 42204,
+            Self::InvalidMode(InvalidMode::Unsupported(_))
+            | Self::ReadOnly(_)
+            | Self::NotImporting(_) => 42205,
             Self::Referenced { .. } => 42206,
             Self::InvalidSubject(_) => 42208,
             Self::Store => 50001,

@@ -25,6 +25,7 @@ impl Catalog {
         level: Level,
     ) -> Result<(), RegistryError> {
         subject.map_or(Ok(()), check_name)?;
+        self.check_writable(subject)?;
         self.state.set_level(subject, Some(level), &mut self.changes);
         Ok(())
     }
@@ -38,6 +39,7 @@ impl Catalog {
                 own.ok_or_else(|| RegistryError::SubjectNotFound(name.to_owned()))?
             }
         };
+        self.check_writable(subject)?;
         self.state.set_level(subject, None, &mut self.changes);
         Ok(level)
     }

@@ -12,6 +12,8 @@ mod error;
 mod http;
 mod level;
 mod levels;
+mod mode;
+mod modes;
 mod resolution;
 mod schema;
 mod subject;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::registry::level::Level;
+use crate::registry::mode::Mode;
 use crate::storage::Table;
 
 /// A record whose fields have defaults, or the last of which has none.
@@ -196,6 +197,43 @@ fn ids_are_never_given_out_again_but_versions_are() {
 }
 
 #[test]
+fn a_read_only_subject_takes_nothing_new_but_its_mode() {
+    let mut catalog = catalog();
+    catalog.add("s", r#""int""#).unwrap();
+    catalog.add("other", r#""string""#).unwrap();
+    catalog.set_mode(Some("s"), Mode::ReadOnly).unwrap();
+    let refused = RegistryError::ReadOnly(Some("s".to_owned()));
+    assert_eq!(catalog.add("s", r#""string""#), Err(refused.clone()), "another subject's");
+    assert_eq!(catalog.delete_subject("s", false), Err(refused.clone()));
+    assert_eq!(catalog.delete_version("s", VersionId::Latest, false), Err(refused.clone()));
+    assert_eq!(catalog.set_level(Some("s"), Level::None), Err(refused));
+    assert_eq!(catalog.add("t", r#""int""#), Ok(1));
+    catalog.set_mode(None, Mode::ReadOnly).unwrap();
+    assert!(catalog.add("t", r#""long""#).is_err());
+    catalog.set_mode(Some("s"), Mode::ReadWrite).unwrap();
+    assert_eq!(catalog.add("s", r#""long""#), Ok(3));
+    assert_eq!(catalog.delete_mode(None), Ok(Mode::ReadOnly));
+    assert_eq!(catalog.add("t", r#""long""#), Ok(3));
+}
+
+#[test]
+fn a_registered_schema_sent_again_to_a_read_only_registry_gets_its_id() {
+    let mut catalog = catalog();
+    let normalized = r#"{"type":"record","name":"n.R","fields":[],"a":2,"b":1}"#;
+    catalog.add("s", &record(&["a"], true)).unwrap();
+    catalog.add("t", normalized).unwrap();
+    catalog.set_mode(None, Mode::ReadOnly).unwrap();
+    catalog.take_changes();
+    assert_eq!(catalog.add("s", &record(&["a"], true)), Ok(1));
+    assert_eq!(catalog.add("s", " "), Ok(1), "no schema stands for the latest");
+    let other = r#"{"type":"record","name":"R","namespace":"n","fields":[],"b":1,"a":2}"#;
+    assert_eq!(catalog.add("t", other), Ok(2), "another way to write it");
+    assert_eq!(catalog.add("s", &record(&["a", "b"], true)).unwrap_err().code(), 42205);
+    assert_eq!(catalog.add("s", "no schema").unwrap_err().code(), 42201);
+    assert_eq!(catalog.take_changes(), []);
+}
+
+#[test]
 fn a_schema_may_use_the_names_of_schemas_that_it_refers_to() {
     let mut catalog = catalog();
     let point = r#"{"type":"record","name":"Point","fields":[{"name":"x","type":"int"}]}"#;
@@ -290,6 +328,7 @@ enum Step {
     DeleteSubject { subject: &'static str, permanent: bool },
     DeleteVersion { subject: &'static str, version: VersionId, permanent: bool },
     Level(Option<&'static str>, Option<Level>),
+    Mode(Option<&'static str>, Option<Mode>),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -299,6 +338,8 @@ fn steps() -> impl Strategy<Value = Step> {
     let version = prop_oneof![Just(VersionId::Latest), (1..5_u32).prop_map(VersionId::Number),];
     let someone = || prop::option::of(subject());
     let level = prop::option::of(prop::sample::select(Level::ALL.to_vec()));
+    let mode =
+        prop::option::weighted(0.8, prop::sample::select(vec![Mode::ReadWrite, Mode::ReadOnly]));
     prop_oneof![
         8 => (subject(), schema).prop_map(|(subject, schema)| Step::Register { subject, schema }),
         2 => (subject(), subject()).prop_map(|(subject, to)| Step::Refer { subject, to }),
@@ -307,6 +348,7 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => (subject(), version, any::<bool>())
             .prop_map(|(subject, version, permanent)| Step::DeleteVersion { subject, version, permanent }),
         1 => (someone(), level).prop_map(|(subject, level)| Step::Level(subject, level)),
+        1 => (someone(), mode).prop_map(|(subject, mode)| Step::Mode(subject, mode)),
     ]
 }
 
@@ -327,6 +369,8 @@ fn take(catalog: &mut Catalog, step: &Step) -> Result<(), RegistryError> {
         }
         Step::Level(subject, Some(level)) => catalog.set_level(*subject, *level),
         Step::Level(subject, None) => catalog.delete_level(*subject).map(drop),
+        Step::Mode(subject, Some(mode)) => catalog.set_mode(*subject, *mode),
+        Step::Mode(subject, None) => catalog.delete_mode(*subject).map(drop),
     }
 }
 
