@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use crate::advertised::HostPort;
 use crate::batch::Marker;
 use crate::clock::{Clock, Millis};
 use crate::faults::Faults;
@@ -34,12 +35,16 @@ const TICK: Duration = Duration::from_millis(20);
 const CLUSTER_ID: &str = "cluster_id";
 
 /// The settings of a broker.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct BrokerSettings {
     /// Creates a topic when a client asks for its metadata and allows its creation (`auto.create.topics.enable`).
     pub(crate) auto_create_topics: bool,
     /// The number of partitions of a topic, if its creator gives none (`num.partitions`).
     pub(crate) default_partitions: i32,
+    /// The address that clients are told, if not the one that they have reached (`advertised.listeners`).
+    pub(crate) advertise: Option<HostPort>,
+    /// Where the data is, for those who ask (`log.dir`).
+    pub(crate) log_dir: String,
 }
 
 /// Everything that a request may change.

@@ -9,6 +9,7 @@
 //! this and injects faults.
 
 mod addresses;
+mod advertised;
 mod api;
 mod batch;
 mod broker;
@@ -33,6 +34,7 @@ mod waiting;
 mod wire;
 
 pub use addresses::Addresses;
+pub use advertised::{HostPort, InvalidHostPort};
 pub use faults::Fault;
 pub use kafka_protocol::error::ResponseError;
 pub use kafka_protocol::messages::ApiKey;

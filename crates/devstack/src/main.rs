@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Parser;
-use devstack::{DevStack, Options};
+use devstack::{DevStack, HostPort, Options};
 use serde::{Deserialize, Serialize};
 use service::{CommonArgs, Context, LogConfig, PortsFile, Settings, ShutdownConfig};
 use tracing::info;
@@ -22,6 +22,11 @@ struct Args {
     /// Where the broker listens; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9092")]
     listen: SocketAddr,
+
+    /// The address that the broker tells its clients, where they reach it through a forwarded port or a proxy; by
+    /// default the one that each client has connected to
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<HostPort>,
 
     /// Where the registry listens; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8081")]
@@ -55,6 +60,7 @@ const EXAMPLES: &str = "\
 Examples:
   devstack                                    on localhost:9092 and :8081, data in .run/devstack
   devstack --in-memory                        the same, forgetting all at the end
+  devstack --advertise localhost:19092        for clients that come through a forwarded port 19092
   devstack --listen 127.0.0.1:0 --registry-listen 127.0.0.1:0 --ports-file ports.json";
 
 /// The sections that it reads.
@@ -99,6 +105,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<()> {
         registry: args.registry_listen,
         auto_create_topics: !args.no_auto_create,
         default_partitions: args.partitions,
+        advertise: args.advertise,
     })?;
     let (kafka, registry) = (stack.bootstrap_servers(), stack.registry_url());
     let data = file.map_or_else(|| "in memory".to_owned(), |file| format!("in {}", file.display()));

@@ -1,7 +1,7 @@
 //! [`DevStack`]: starts the broker and the registry, injects faults, crashes and restarts the broker.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc as blocking};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, mpsc};
 use tracing::{error, info};
 
+use crate::advertised::HostPort;
 use crate::broker::{Broker, BrokerSettings};
 use crate::connection::CrashOrder;
 use crate::faults::{Fault, Faults};
@@ -42,6 +43,9 @@ pub struct Options {
     pub auto_create_topics: bool,
     /// The number of partitions of a topic, if its creator gives none.
     pub default_partitions: i32,
+    /// The address that the broker tells its clients, where they reach it through a forwarded port. `None` tells each
+    /// client the address that it has reached.
+    pub advertise: Option<HostPort>,
 }
 
 impl Default for Options {
@@ -54,6 +58,7 @@ impl Default for Options {
             registry: any,
             auto_create_topics: true,
             default_partitions: 1,
+            advertise: None,
         }
     }
 }
@@ -132,7 +137,14 @@ impl DevStack {
     ///
     /// [`StartError`]: an address or the file is in use, or the file was written by another version.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { data_dir, kafka, registry, auto_create_topics, default_partitions } = options;
+        let Options {
+            data_dir,
+            kafka,
+            registry,
+            auto_create_topics,
+            default_partitions,
+            advertise,
+        } = options;
         let listen = |what, addr| move |source| StartError::Listen { what, addr, source };
         let (kafka, listeners) = bind(kafka).map_err(listen("broker", kafka))?;
         let (registry_addr, registry_listeners) =
@@ -141,9 +153,14 @@ impl DevStack {
             Some(dir) => Arc::new(Sqlite::open(dir)?),
             None => Arc::new(Sqlite::in_memory()?),
         };
-        let settings = BrokerSettings { auto_create_topics, default_partitions };
+        let settings = BrokerSettings {
+            auto_create_topics,
+            default_partitions,
+            advertise,
+            log_dir: log_dir(data_dir.as_deref()),
+        };
         let faults = Arc::new(Faults::default());
-        let broker = Broker::open(settings, Arc::clone(&storage), Arc::clone(&faults), 0)?;
+        let broker = Broker::open(settings.clone(), Arc::clone(&storage), Arc::clone(&faults), 0)?;
         let catalog = Catalog::load(storage.entries(Table::Registry)?)?;
         let registry_journal = Arc::new(Journal::start(Arc::clone(&storage)));
         let registry = Registry::new(catalog, Arc::clone(&registry_journal));
@@ -190,7 +207,7 @@ impl DevStack {
     }
 
     /// The path of the SQLite file in a data directory.
-    pub fn file_in(data_dir: &std::path::Path) -> PathBuf {
+    pub fn file_in(data_dir: &Path) -> PathBuf {
         data_dir.join(crate::storage::FILE)
     }
 
@@ -376,7 +393,7 @@ impl SharedStack {
         let listeners = tokio_listeners(listeners).map_err(StartError::System)?;
         let (storage, faults) = (Arc::clone(&self.storage), Arc::clone(&self.faults));
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
-        let broker = Broker::open(self.settings, storage, faults, life)?;
+        let broker = Broker::open(self.settings.clone(), storage, faults, life)?;
         *server = Some(Server::start(broker, listeners, &self.crash));
         Ok(())
     }
@@ -414,6 +431,12 @@ async fn obey(shared: Arc<SharedStack>, mut orders: mpsc::UnboundedReceiver<Cras
             error!(%error, "the broker does not come back");
         }
     }
+}
+
+/// The name of a data directory, as Apache Kafka tells those of its logs.
+fn log_dir(data_dir: Option<&Path>) -> String {
+    let Some(dir) = data_dir else { return "in memory".to_owned() };
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string()
 }
 
 fn tokio_listeners(

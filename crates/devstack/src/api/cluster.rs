@@ -1,4 +1,5 @@
-//! ApiVersions, Metadata, FindCoordinator, DescribeCluster. The only broker leads and coordinates everything.
+//! ApiVersions, Metadata, FindCoordinator, DescribeCluster, DescribeAcls. The only broker leads and coordinates
+//! everything.
 
 use std::net::SocketAddr;
 
@@ -10,13 +11,14 @@ use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{
-    BrokerId, DescribeClusterRequest, DescribeClusterResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, MetadataRequest, MetadataResponse, TopicName,
+    ApiKey, BrokerId, DescribeAclsResponse, DescribeClusterRequest, DescribeClusterResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::{LEADER_EPOCH, code, distinct};
+use crate::advertised::HostPort;
 use crate::broker::{Broker, BrokerState, NODE_ID};
 use crate::topics::config::Overrides;
 use crate::topics::{Topic, check_name};
@@ -30,16 +32,18 @@ const NOT_ASKED: i32 = i32::MIN;
 pub(super) const ONE_KEY: i16 = 3;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+/// Produce is listed from this version on, though requests below version 3 close the connection, as in Apache Kafka 4:
+/// older librdkafka sends without compression if version 0 is not listed (KAFKA-18659).
+const PRODUCE_LISTED_FROM: i16 = 0;
 /// The endpoint type of DescribeCluster that asks for brokers, not controllers.
 const BROKERS: i8 = 1;
 
-/// The served versions, with `UNSUPPORTED_VERSION` if the client asked in an unknown version (KIP-511).
+/// The served versions, and some of Produce that are not ([`PRODUCE_LISTED_FROM`]). With `UNSUPPORTED_VERSION` if the
+/// client asked in an unknown version (KIP-511).
 pub(crate) fn api_versions(error: Option<ResponseError>) -> ApiVersionsResponse {
     let keys = SERVED.iter().map(|(api, min, max)| {
-        ApiVersion::default()
-            .with_api_key(*api as i16)
-            .with_min_version(*min)
-            .with_max_version(*max)
+        let min = if *api == ApiKey::Produce { PRODUCE_LISTED_FROM } else { *min };
+        ApiVersion::default().with_api_key(*api as i16).with_min_version(min).with_max_version(*max)
     });
     ApiVersionsResponse::default()
         .with_error_code(error.map_or(0, code))
@@ -92,7 +96,7 @@ pub(crate) fn metadata(
         }
     };
     let of_cluster = operations(request.include_cluster_authorized_operations, ALL_OF_CLUSTER);
-    let (host, port) = address(reached_at);
+    let (host, port) = address(broker, reached_at);
     let broker_entry = MetadataResponseBroker::default()
         .with_node_id(BrokerId(NODE_ID))
         .with_host(host)
@@ -150,11 +154,12 @@ fn described(name: &str, topic: &Topic, operations: i32) -> MetadataResponseTopi
 
 /// The coordinator of groups and transactional ids.
 pub(crate) fn find_coordinator(
+    broker: &Broker,
     request: FindCoordinatorRequest,
     version: i16,
     reached_at: SocketAddr,
 ) -> FindCoordinatorResponse {
-    let (host, port) = address(reached_at);
+    let (host, port) = address(broker, reached_at);
     let (error, node, host, port) = match request.key_type {
         GROUP | TRANSACTION => (0, NODE_ID, host, port),
         _ => (code(ResponseError::InvalidRequest), -1, StrBytes::default(), -1),
@@ -196,7 +201,7 @@ pub(crate) fn describe(
             .with_cluster_id(cluster_id);
     }
     let of_cluster = operations(request.include_cluster_authorized_operations, ALL_OF_CLUSTER);
-    let (host, port) = address(reached_at);
+    let (host, port) = address(broker, reached_at);
     let us = DescribeClusterBroker::default()
         .with_broker_id(BrokerId(NODE_ID))
         .with_host(host)
@@ -209,12 +214,22 @@ pub(crate) fn describe(
         .with_cluster_authorized_operations(of_cluster)
 }
 
+/// The answer to everybody who asks for access control lists: there is no authorizer that would have any.
+pub(crate) fn describe_acls() -> DescribeAclsResponse {
+    DescribeAclsResponse::default()
+        .with_error_code(code(ResponseError::SecurityDisabled))
+        .with_error_message(Some("No Authorizer is configured on the broker".into()))
+}
+
 /// The operations that the client may do, if it asks for them.
 fn operations(asked: bool, all: i32) -> i32 {
     if asked { all } else { NOT_ASKED }
 }
 
-/// The broker's address, as the client has reached it.
-fn address(reached_at: SocketAddr) -> (StrBytes, i32) {
+/// The broker's address: the advertised one or, without, the one that the client has reached.
+fn address(broker: &Broker, reached_at: SocketAddr) -> (StrBytes, i32) {
+    if let Some(HostPort { host, port }) = &broker.settings.advertise {
+        return (StrBytes::from_string(host.clone()), i32::from(*port));
+    }
     (StrBytes::from_string(reached_at.ip().to_string()), i32::from(reached_at.port()))
 }

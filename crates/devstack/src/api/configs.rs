@@ -113,7 +113,7 @@ fn describe_one(
 
 /// The keys of Kafka's broker configuration that apply here. They can't be altered.
 fn broker_entries(broker: &Broker) -> Vec<DescribeConfigsResourceResult> {
-    let settings = broker.settings;
+    let settings = &broker.settings;
     let entries = [
         ("broker.id", NODE_ID.to_string(), ConfigKind::Int),
         ("node.id", NODE_ID.to_string(), ConfigKind::Int),

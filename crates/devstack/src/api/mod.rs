@@ -33,6 +33,7 @@ mod configs;
 mod fetch;
 mod groups;
 mod list_offsets;
+mod log_dirs;
 mod membership;
 mod offset_fetch;
 mod offsets;
@@ -91,10 +92,15 @@ pub(crate) async fn handle(
             request.answer(&cluster::metadata(broker, request.body()?, version, peer.reached_at))
         }
         ApiKey::FindCoordinator => {
-            request.answer(&cluster::find_coordinator(request.body()?, version, peer.reached_at))
+            let body = request.body()?;
+            request.answer(&cluster::find_coordinator(broker, body, version, peer.reached_at))
         }
         ApiKey::DescribeCluster => {
             request.answer(&cluster::describe(broker, &request.body()?, version, peer.reached_at))
+        }
+        ApiKey::DescribeAcls => request.answer(&cluster::describe_acls()),
+        ApiKey::DescribeLogDirs => {
+            request.answer(&log_dirs::describe(broker, request.body()?).await)
         }
         ApiKey::CreateTopics => request.answer(&topics::create(broker, request.body()?)),
         ApiKey::DeleteTopics => request.answer(&topics::delete(broker, request.body()?, version)),

@@ -87,6 +87,10 @@ impl Storage for Gate {
         unimplemented!()
     }
 
+    fn size(&self, _: LogId) -> Result<u64, StorageError> {
+        unimplemented!()
+    }
+
     fn end(&self, _: LogId) -> Result<Option<i64>, StorageError> {
         unimplemented!()
     }

@@ -112,6 +112,9 @@ pub(crate) trait Storage: Send + Sync + 'static {
     /// without reading them.
     fn outline(&self, log: LogId, limit: usize) -> Result<Vec<BatchOutline>, StorageError>;
 
+    /// The size in bytes of all batches of `log`.
+    fn size(&self, log: LogId) -> Result<u64, StorageError>;
+
     /// The offset after the last batch of `log`, if it has batches.
     fn end(&self, log: LogId) -> Result<Option<i64>, StorageError>;
 

@@ -251,6 +251,16 @@ impl Storage for Sqlite {
         })
     }
 
+    fn size(&self, log: LogId) -> Result<u64, StorageError> {
+        self.read("reading the size of", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT coalesce(sum(size), 0) FROM batches WHERE id >= ?1 AND id < ?2",
+            )?;
+            let range = (id(log, 0), id(log, OFFSET_END));
+            statement.query_row(range, |row| row.get(0)).map(|size: i64| size as u64)
+        })
+    }
+
     fn end(&self, log: LogId) -> Result<Option<i64>, StorageError> {
         self.read("reading the end of", |connection| {
             let mut statement = connection.prepare_cached(

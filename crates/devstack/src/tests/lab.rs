@@ -11,6 +11,7 @@ use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeade
 use kafka_protocol::protocol::{Decodable, Encodable};
 use tokio::runtime::Runtime;
 
+use crate::advertised::HostPort;
 use crate::api;
 use crate::broker::{Broker, BrokerSettings};
 use crate::peer::Peer;
@@ -45,8 +46,18 @@ pub(super) struct Lab {
 
 impl Lab {
     pub(super) fn new() -> Self {
+        Self::advertising(None)
+    }
+
+    /// One that tells its clients this address.
+    pub(super) fn advertising(advertise: Option<HostPort>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let settings = BrokerSettings { auto_create_topics: true, default_partitions: 2 };
+        let settings = BrokerSettings {
+            auto_create_topics: true,
+            default_partitions: 2,
+            advertise,
+            log_dir: "in memory".to_owned(),
+        };
         let storage = Arc::new(Sqlite::in_memory().unwrap());
         let broker = Broker::open(settings, storage, Arc::default(), 0).unwrap();
         Self { runtime, broker: Arc::new(broker) }
@@ -160,6 +171,8 @@ fn api_of(body: &RequestKind) -> ApiKey {
         Kind::AddOffsetsToTxn(_) => ApiKey::AddOffsetsToTxn,
         Kind::EndTxn(_) => ApiKey::EndTxn,
         Kind::TxnOffsetCommit(_) => ApiKey::TxnOffsetCommit,
+        Kind::DescribeAcls(_) => ApiKey::DescribeAcls,
+        Kind::DescribeLogDirs(_) => ApiKey::DescribeLogDirs,
         Kind::DescribeConfigs(_) => ApiKey::DescribeConfigs,
         Kind::AlterConfigs(_) => ApiKey::AlterConfigs,
         Kind::CreatePartitions(_) => ApiKey::CreatePartitions,

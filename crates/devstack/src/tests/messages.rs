@@ -13,6 +13,7 @@ pub(super) use kafka_protocol::messages::delete_records_request::{
 };
 pub(super) use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 pub(super) use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+pub(super) use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 pub(super) use kafka_protocol::messages::describe_producers_request::TopicRequest;
 pub(super) use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 pub(super) use kafka_protocol::messages::incremental_alter_configs_request::{

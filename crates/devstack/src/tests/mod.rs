@@ -1,5 +1,6 @@
 //! Tests from the bytes of a request to the bytes of its answer, without sockets.
 
+mod advertised;
 mod allocations;
 mod amplification;
 mod hostile;

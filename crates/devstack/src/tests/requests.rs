@@ -180,6 +180,18 @@ pub(super) fn request(api: ApiKey, version: i16, choice: &mut Choice) -> Request
                     .with_endpoint_type(endpoint_type),
             )
         }
+        ApiKey::DescribeAcls => {
+            let request = DescribeAclsRequest::default().with_operation(choice.of(&[0, 1, 99]));
+            RequestKind::DescribeAcls(request.with_resource_type_filter(choice.of(&[0, 1, 2, -1])))
+        }
+        ApiKey::DescribeLogDirs => {
+            let topics = choice.up_to(3, |choice| {
+                let of = DescribableLogDirTopic::default().with_topic(choice.name());
+                of.with_partitions(choice.up_to(3, Choice::partition))
+            });
+            let topics = (!choice.once_in(4)).then_some(topics);
+            RequestKind::DescribeLogDirs(DescribeLogDirsRequest::default().with_topics(topics))
+        }
         other => panic!("{other:?} is not served"),
     }
 }

@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest,
-    FindCoordinatorRequest, MetadataRequest, RequestHeader, ResponseHeader,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeAclsRequest, DescribeClusterRequest,
+    FindCoordinatorRequest, MetadataRequest, ProduceRequest, RequestHeader, ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable};
 use uuid::Uuid;
@@ -45,6 +45,7 @@ fn versions_that_librdkafka_asks_for_are_listed() {
         (ApiKey::AddOffsetsToTxn, 0),
         (ApiKey::EndTxn, 1),
         (ApiKey::TxnOffsetCommit, 3),
+        (ApiKey::DescribeAcls, 1),
         (ApiKey::DescribeConfigs, 1),
         (ApiKey::CreatePartitions, 0),
         (ApiKey::DeleteGroups, 1),
@@ -63,6 +64,46 @@ fn versions_that_librdkafka_asks_for_are_listed() {
             listed.min_version,
             listed.max_version
         );
+    }
+}
+
+/// older librdkafka sends without compression if version 0 of Produce is not listed (KAFKA-18659).
+#[test]
+fn produce_is_listed_from_version_0_and_served_from_version_3() {
+    let answer = Wire::connect().ask(3, &api_versions());
+    let produce = answer.api_keys.iter().find(|api| api.api_key == ApiKey::Produce as i16);
+    let produce = produce.expect("Produce is listed");
+    assert_eq!(produce.min_version, 0);
+    for version in 0..3 {
+        let mut wire = Wire::connect();
+        let mut frame = BytesMut::new();
+        wire.header(ApiKey::Produce as i16, version).encode(&mut frame, 1).unwrap();
+        // acks=-1, a time-out of 1 s, no topics.
+        frame.extend_from_slice(&[0xff, 0xff, 0, 0, 3, 0xe8, 0, 0, 0, 0]);
+        wire.send_frame(&frame);
+        assert!(wire.receive_frame().is_none(), "version {version} is answered");
+    }
+    let mut wire = Wire::connect();
+    let answer = wire.ask(3, &ProduceRequest::default().with_acks(-1).with_timeout_ms(1_000));
+    assert_eq!(answer.responses, []);
+}
+
+#[test]
+fn whoever_asks_for_access_control_lists_hears_that_there_are_none() {
+    for version in 1..=3 {
+        let any = DescribeAclsRequest::default()
+            .with_resource_type_filter(1)
+            .with_resource_name_filter(None)
+            .with_pattern_type_filter(1)
+            .with_principal_filter(None)
+            .with_host_filter(None)
+            .with_operation(1)
+            .with_permission_type(1);
+        let answer = Wire::connect().ask(version, &any);
+        assert_eq!(outcome(answer.error_code), Err(ResponseError::SecurityDisabled));
+        let text = answer.error_message.expect("a text");
+        assert_eq!(text.as_str(), "No Authorizer is configured on the broker");
+        assert_eq!(answer.resources, []);
     }
 }
 

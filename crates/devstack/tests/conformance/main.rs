@@ -15,6 +15,7 @@ mod groups;
 mod idempotence;
 mod isolation;
 mod list_offsets;
+mod log_dirs;
 mod produce;
 mod races;
 mod record_clients;
