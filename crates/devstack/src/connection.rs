@@ -136,6 +136,9 @@ async fn read(
         }
         let answer = match action {
             Some(Action::Error(error)) => Some(api::refuse(&request, error)?),
+            Some(Action::EndAt(end)) if request.api == ApiKey::Fetch => {
+                Some(api::fetch_before(broker, &request, end).await?)
+            }
             _ if may_wait(request.api) => tokio::select! {
                 biased;
                 answer = api::handle(broker, &request, peer) => answer?,

@@ -19,6 +19,8 @@ pub(crate) enum Action {
     Disconnect,
     /// The request is answered with this error and not handled.
     Error(ResponseError),
+    /// A Fetch is answered as if each log ended at this offset. Other requests are handled as usual.
+    EndAt(i64),
     /// The request is handled and durable, but the connection is closed instead of an answer.
     LoseAnswer,
     /// The broker crashes before the request is handled, and restarts after this time.
@@ -72,6 +74,20 @@ impl Fault {
     /// other the connection is closed.
     pub fn error(error: ResponseError) -> Self {
         Self::new(Action::Error(error))
+    }
+
+    /// A Fetch is answered by a replica that is behind, such as a follower or a new leader: the answer's records, high
+    /// watermark and last stable offset end at `end`, if the log goes further. A client at `end` takes that for the end
+    /// of the partition. `end` must be where a batch begins; batches that reach beyond it are left out.
+    ///
+    /// ```
+    /// use devstack::Fault;
+    ///
+    /// // The first answer has the records before offset 10, the second says that nothing follows.
+    /// let fault = Fault::replica_behind(10).times(2);
+    /// ```
+    pub fn replica_behind(end: i64) -> Self {
+        Self::new(Action::EndAt(end)).of(ApiKey::Fetch)
     }
 
     /// The request is handled and durable, but the connection is closed instead of an answer.

@@ -32,11 +32,21 @@ struct WantedPartition {
     log: Result<LogId, ResponseError>,
 }
 
+/// Which records of a log a reader may see.
+#[derive(Debug, Clone, Copy)]
+struct Isolation {
+    committed_only: bool,
+    /// The replica has no records from this offset on.
+    replica_end: i64,
+}
+
 /// The readable part of a partition.
 struct Readable {
     high_watermark: i64,
     last_stable: i64,
     start: i64,
+    /// The offset of the next record, of which a replica that is behind has not heard.
+    log_end: i64,
     /// The offset to read to: the high watermark or the last stable offset.
     end: i64,
     /// For a read_committed reader: the aborted transactions below `end`, whose records it must skip. Read together
@@ -44,24 +54,32 @@ struct Readable {
     aborted: Option<Vec<log::AbortedTransaction>>,
 }
 
-/// Answers when there are `min_bytes`, or after `max_wait_ms`.
+/// Answers when there are `min_bytes`, or after `max_wait_ms`. With `replica_end`, as a replica whose logs end there.
 ///
 /// There are no fetch sessions (KIP-227): every request is answered as a full one, which clients accept.
-pub(crate) async fn fetch(broker: &Broker, request: FetchRequest, version: i16) -> FetchResponse {
+pub(crate) async fn fetch(
+    broker: &Broker,
+    request: FetchRequest,
+    version: i16,
+    replica_end: Option<i64>,
+) -> FetchResponse {
     if request.session_id != 0 {
         let unknown = code(ResponseError::FetchSessionIdNotFound);
         return FetchResponse::default().with_error_code(unknown);
     }
     let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);
-    let committed_only = request.isolation_level == READ_COMMITTED;
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
     let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
+    let isolation = Isolation {
+        committed_only: request.isolation_level == READ_COMMITTED,
+        replica_end: replica_end.unwrap_or(i64::MAX),
+    };
     let wanted = find(broker, request, version);
     let news = Arc::new(Notify::new());
     loop {
         // Before reading, so that records that are appended meanwhile wake us.
         watch(broker, &wanted, &news);
-        let answers = match read(broker, &wanted, committed_only, max_bytes).await {
+        let answers = match read(broker, &wanted, isolation, max_bytes).await {
             Ok(answers) => answers,
             Err(error) => {
                 tracing::error!(%error, "reading for a fetch");
@@ -122,18 +140,22 @@ fn watch(broker: &Broker, wanted: &[WantedPartition], news: &Arc<Notify>) {
 async fn read(
     broker: &Broker,
     wanted: &[WantedPartition],
-    committed_only: bool,
+    isolation: Isolation,
     max_bytes: usize,
 ) -> Result<Vec<PartitionData>, StorageError> {
     let readable: Vec<Result<Readable, ResponseError>> = broker.look(|state| {
         let of = |wanted: &WantedPartition| {
             let log = state.logs.get(&wanted.log?);
             let log = log.ok_or(ResponseError::UnknownTopicOrPartition)?;
-            let (high_watermark, last_stable) = (log.end(), log.last_stable());
+            let Isolation { committed_only, replica_end } = isolation;
+            let replica_end = replica_end.max(log.start());
+            let high_watermark = log.end().min(replica_end);
+            let last_stable = log.last_stable().min(replica_end);
             let end = if committed_only { last_stable } else { high_watermark };
             let aborted = log.aborted_between(wanted.request.fetch_offset, end);
             let aborted = committed_only.then(|| aborted.copied().collect());
-            Ok(Readable { high_watermark, last_stable, start: log.start(), end, aborted })
+            let (start, log_end) = (log.start(), log.end());
+            Ok(Readable { high_watermark, last_stable, start, log_end, end, aborted })
         };
         wanted.iter().map(of).collect()
     });
@@ -153,7 +175,7 @@ async fn read(
             }
         };
         let offset = wanted.request.fetch_offset;
-        if offset < readable.start || offset > readable.high_watermark {
+        if offset < readable.start || offset > readable.log_end {
             answers.push(out_of_range(wanted, &readable));
             continue;
         }
@@ -199,7 +221,9 @@ async fn read_records(
 ) -> Result<FetchedRecords, StorageError> {
     let storage = Arc::clone(&broker.storage);
     let read = move || storage.batches(log, offset, end, limit);
-    let batches = tokio::task::spawn_blocking(read).await.expect("reading doesn't panic")?;
+    let mut batches = tokio::task::spawn_blocking(read).await.expect("reading doesn't panic")?;
+    // Only a replica that is behind may end within a batch.
+    batches.retain(|batch| batch.last_offset < end);
     let Some(last) = batches.last() else { return Ok(FetchedRecords::default()) };
     let size: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
     if size > limit && !at_least_one {

@@ -80,7 +80,9 @@ pub(crate) async fn handle(
     }
     let answer = match request.api {
         ApiKey::Produce => return produce_answer(broker, request).await,
-        ApiKey::Fetch => request.answer(&fetch::fetch(broker, request.body()?, version).await),
+        ApiKey::Fetch => {
+            request.answer(&fetch::fetch(broker, request.body()?, version, None).await)
+        }
         ApiKey::ListOffsets => {
             request.answer(&list_offsets::list(broker, request.body()?, version).await)
         }
@@ -158,6 +160,17 @@ pub(crate) async fn handle(
         _ => unreachable!("{:?} is served, so it has its line here", request.api),
     };
     answer.map(Some)
+}
+
+/// Handles a Fetch as a replica does whose logs end at `end`.
+pub(crate) async fn fetch_before(
+    broker: &Broker,
+    request: &Request,
+    end: i64,
+) -> Result<Bytes, WireError> {
+    broker.journal.room().await;
+    let answer = fetch::fetch(broker, request.body()?, request.version, Some(end)).await;
+    request.answer(&answer)
 }
 
 async fn produce_answer(broker: &Broker, request: &Request) -> Result<Option<Bytes>, WireError> {

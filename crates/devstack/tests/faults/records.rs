@@ -60,6 +60,39 @@ async fn the_nth_request_is_answered_with_the_error_and_not_done() {
     assert_eq!(values(&stack), ["a", "b", "d"]);
 }
 
+/// As after a change of the leader, or with a follower near by (KIP-392).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_is_told_the_end_of_a_replica_that_is_behind() {
+    let stack = stack().await;
+    let producer = idempotent(&stack);
+    for value in ["a", "b", "c"] {
+        send(&producer, value).await.unwrap();
+    }
+    for (end, before) in [(0, &[][..]), (1, &["a"]), (2, &["a", "b"])] {
+        // From offset 0 on, the first answer ends there.
+        stack.inject(Fault::replica_behind(end).times(if end == 0 { 1 } else { 2 }));
+        assert_eq!(values(&stack), before, "the replica ends at {end}");
+        assert_eq!(stack.clear_faults(), 0, "it has come");
+    }
+    stack.inject(Fault::replica_behind(100).times(2));
+    assert_eq!(values(&stack), ["a", "b", "c"], "no log goes so far");
+    stack.clear_faults();
+    assert_eq!(values(&stack), ["a", "b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_behind_ends_before_the_batch_that_it_lacks() {
+    let stack = stack().await;
+    let producer: FutureProducer =
+        client(&stack, &[("linger.ms", "1000"), ("batch.num.messages", "2")]);
+    let sends = ["a", "b", "c", "d"].map(|value| send(&producer, value));
+    for sent in futures::future::join_all(sends).await {
+        sent.unwrap();
+    }
+    stack.inject(Fault::replica_behind(2).times(2));
+    assert_eq!(values(&stack), ["a", "b"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delayed_request_takes_as_long() {
     let stack = stack().await;
