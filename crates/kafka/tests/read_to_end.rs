@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use devstack::{DevStack, Options};
+use devstack::{DevStack, Fault, Options};
 use kafka::KafkaConfig;
 use kafka::read_to_end::{OffsetRange, ReadError, TopicReader, Watch};
 use kafka::topics::{Wanted, delete_records_before, ensure};
@@ -152,6 +152,25 @@ async fn records_outside_of_the_range_are_not_handed_over() {
     {
         let range = OffsetRange { partition: 0, from, to };
         assert_eq!(read(&mut reader, &[range], TIMEOUT).unwrap(), expected, "{from}..{to}");
+    }
+}
+
+/// Each of the first answers ends before the log does, so librdkafka tells the end of the partition there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_a_replica_that_is_behind_is_not_taken_for_the_end() {
+    let rig = Rig::with(&[]).await;
+    // Three transactions with a marker behind each: the log ends at 6.
+    for value in [1, 2, 3] {
+        rig.commit(&[value]);
+    }
+    for (end, answers) in [(0, 1), (0, 3), (1, 2), (2, 2), (2, 5), (4, 2), (5, 2)] {
+        let mut reader = rig.reader();
+        let ranges = reader.extent(&[0, 1]).unwrap();
+        assert_eq!(ranges[0].to, 6);
+        rig.stack.inject(Fault::replica_behind(end).times(answers));
+        let read = read(&mut reader, &ranges, TIMEOUT).unwrap();
+        assert_eq!(read, [(0, 1), (2, 2), (4, 3)], "{answers} answers end at {end}");
+        assert_eq!(rig.stack.clear_faults(), 0, "they have come");
     }
 }
 
