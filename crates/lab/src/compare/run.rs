@@ -244,7 +244,7 @@ impl Running {
             }
         };
         // 1 says that requests failed, which is what some scenarios are for; nothing else does.
-        if !matches!(status.code(), Some(0 | 1)) || !self.start.report.is_file() {
+        if !matches!(status.code(), Some(0 | 1)) || !is_written(&self.start.report) {
             return Err(self.process.ended("has ended without a report", status).into());
         }
         let Start { contender, report, ticks, .. } = self.start;
@@ -258,6 +258,11 @@ impl Running {
             usage,
         })
     }
+}
+
+/// Whether a report is at `path`. An empty file was only reserved: the scheduler failed before it had a report.
+fn is_written(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
 fn parse_report(contender: Contender, path: &Path) -> Result<RunReport, CompareError> {
@@ -305,5 +310,16 @@ mod tests {
         let expected = [(2.0, 4.0, "503"), (6.0, 7.5, "refused"), (7.5, 10.0, "restart")]
             .map(|(from, to, label)| (from, to, label.to_owned()));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_report_that_is_reserved_but_not_written_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let report = dir.path().join("report.json");
+        assert!(!is_written(&report), "there is no file");
+        RunReport::reserve(&report).unwrap();
+        assert!(!is_written(&report), "it is empty");
+        RunReport::default().write_json(&report).unwrap();
+        assert!(is_written(&report));
     }
 }
